@@ -1,0 +1,129 @@
+//! What a face may ask of the engine.
+
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use super::operation::{Operation, Plan, Refusal, Request};
+use crate::model::{Event, ProbeOutcome, Registry, ServiceId, Snapshot};
+use crate::preflight::Finding;
+
+/// A cheap, clonable way to the engine. The engine ends when the last handle is dropped; services go on.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
+    pub(super) events: broadcast::Sender<Event>,
+}
+
+/// How often a one-shot check tries (A47).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempts {
+    /// One attempt.
+    One,
+    /// Up to `retries` further attempts, one second apart; the first success wins.
+    WithRetries,
+}
+
+/// The answer of a one-shot check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Checked {
+    /// It does not run, so nothing was asked (R65).
+    NotRunning,
+    /// It runs, and no check is configured (R152).
+    NoCheck,
+    /// It runs and was asked; the deciding attempt's answer.
+    Probed(ProbeOutcome),
+}
+
+/// What happened to the engine while it was asked: it has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the engine has ended")]
+pub struct EngineGone;
+
+/// What travels down to the supervisor.
+#[derive(Debug)]
+pub(super) enum Command {
+    Plan { request: Request, answer: oneshot::Sender<Result<Plan, Refusal>> },
+    Begin { request: Request, answer: oneshot::Sender<Result<Operation, Refusal>> },
+    Check { services: Vec<ServiceId>, attempts: Attempts, answer: oneshot::Sender<Vec<(ServiceId, Checked)>> },
+    Preflight { service: ServiceId, answer: oneshot::Sender<Vec<Finding>> },
+    Settled { answer: oneshot::Sender<()> },
+    Reload { registry: Registry, answer: oneshot::Sender<()> },
+}
+
+impl Handle {
+    /// The newest snapshot.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshots.borrow().clone()
+    }
+
+    /// A receiver that is woken by each new snapshot.
+    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.clone()
+    }
+
+    /// The feed of what happens from now on. A reader that lags misses entries and reads the snapshot again.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Waits until every service was observed once, and returns that snapshot.
+    ///
+    /// # Errors
+    /// [`EngineGone`].
+    pub async fn settled(&self) -> Result<Arc<Snapshot>, EngineGone> {
+        self.ask(|answer| Command::Settled { answer }).await?;
+        Ok(self.snapshot())
+    }
+
+    /// What a request would do, without doing it.
+    ///
+    /// # Errors
+    /// [`EngineGone`]; the inner [`Refusal`] says why the request would be refused.
+    pub async fn plan(&self, request: Request) -> Result<Result<Plan, Refusal>, EngineGone> {
+        self.ask(|answer| Command::Plan { request, answer }).await
+    }
+
+    /// Begins an operation. It goes on when the [`Operation`] is dropped.
+    ///
+    /// # Errors
+    /// [`EngineGone`]; the inner [`Refusal`] says why nothing was begun.
+    pub async fn begin(&self, request: Request) -> Result<Result<Operation, Refusal>, EngineGone> {
+        self.ask(|answer| Command::Begin { request, answer }).await
+    }
+
+    /// Really probes the running ones of `services` now, all at once, and returns the answers in the given order (R67, R103).
+    ///
+    /// # Errors
+    /// [`EngineGone`].
+    pub async fn check(
+        &self,
+        services: Vec<ServiceId>,
+        attempts: Attempts,
+    ) -> Result<Vec<(ServiceId, Checked)>, EngineGone> {
+        self.ask(|answer| Command::Check { services, attempts, answer }).await
+    }
+
+    /// Runs the pre-flight checks of one service, good findings included, without starting anything. Empty for an unknown service.
+    ///
+    /// # Errors
+    /// [`EngineGone`].
+    pub async fn preflight(&self, service: ServiceId) -> Result<Vec<Finding>, EngineGone> {
+        self.ask(|answer| Command::Preflight { service, answer }).await
+    }
+
+    /// Puts another registry in force: services that are unchanged are not touched, nothing is started or stopped.
+    ///
+    /// # Errors
+    /// [`EngineGone`].
+    pub async fn reload(&self, registry: Registry) -> Result<(), EngineGone> {
+        self.ask(|answer| Command::Reload { registry, answer }).await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, EngineGone> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(command(answer)).await.map_err(|_| EngineGone)?;
+        answered.await.map_err(|_| EngineGone)
+    }
+}

@@ -1,0 +1,121 @@
+//! What the engine needs from the world: five narrow traits that adapters implement.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::sync::mpsc;
+
+use crate::model::{Check, Event, Launch, Observed, ProbeOutcome, ServiceId, ServiceSpec, StopHow};
+use crate::preflight::{Conflict, PortHolder, Requirement};
+
+/// Starts, stops and observes services of one mode, or of several. Holds no policy: no retries, no timing but what it is told.
+///
+/// Every method may be called at any time, from any task, for any service, also while another one for the same service is under
+/// way; the adapter keeps a second instance from starting (one lock per service).
+pub trait Backend: Send + Sync {
+    /// What is there now. Reads only: never starts, stops, locks for long, or writes.
+    ///
+    /// # Errors
+    /// When the truth cannot be had now (engine unreachable, file unreadable); the state is then unknown, not stopped.
+    fn observe<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Observed, BackendError>>;
+
+    /// Makes an instance exist, and says whether it was this call that made it.
+    ///
+    /// Returns as soon as the instance exists, without waiting for health. When another copy of the tool is starting the service at
+    /// this moment, waits for that one's result. Not cancel safe in the sense that a dropped call may still have started it: observe.
+    ///
+    /// # Errors
+    /// When nothing runs afterwards; the error says why in words for people.
+    fn start<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Launch, BackendError>>;
+
+    /// Makes the whole tree of the instance go away, and keeps anything from bringing it back.
+    ///
+    /// Succeeds only when all of it is gone, and also when nothing ran. Dropping the call stops the waiting, not the stop.
+    ///
+    /// # Errors
+    /// [`StopError::StillAlive`] when `grace` has passed and something lives (never with [`StopHow::Kill`] unless the kernel refuses).
+    fn stop<'a>(&'a self, spec: &'a ServiceSpec, how: StopHow, grace: Duration)
+    -> BoxFuture<'a, Result<(), StopError>>;
+
+    /// Makes sure that an instance which lost its guardian (a killed shim) has one again. Nothing to do for others.
+    ///
+    /// # Errors
+    /// When the guardian cannot be replaced; the instance is untouched.
+    fn tend<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<(), BackendError>>;
+
+    /// What a start of this service needs, with what is there.
+    fn requirements<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Vec<Requirement>>;
+
+    /// Names of services that may have changed, from now on; a hint to observe again, never a truth. Called once for each engine.
+    /// An adapter that misses something sends every name.
+    fn changes(&self) -> mpsc::Receiver<ServiceId>;
+}
+
+/// Why a backend could not do something.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct BackendError {
+    /// Whether trying again can help.
+    pub kind: ErrorKind,
+    /// What failed, on what, and why.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: Option<String>,
+}
+
+/// Whether trying again can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Later it may work.
+    Transient,
+    /// It will fail again.
+    Permanent,
+    /// The registry or the host has to be changed first.
+    Misconfigured,
+}
+
+/// Why a stop did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StopError {
+    /// The grace time has passed.
+    #[error("still running after {} s: {}", grace.as_secs(), survivors.join(", "))]
+    StillAlive {
+        /// How long was waited.
+        grace: Duration,
+        /// What lives, as people know it: `sleep (PID 4711)`.
+        survivors: Vec<String>,
+    },
+    /// The mode, or the host, does not allow it.
+    #[error("{0}")]
+    Backend(#[from] BackendError),
+}
+
+/// Runs one attempt of a health check.
+pub trait Probe: Send + Sync {
+    /// Asks once and gives up after `timeout`, whatever the other side does. Cancel safe: a dropped call leaves no process behind.
+    fn probe<'a>(&'a self, check: &'a Check, timeout: Duration) -> BoxFuture<'a, ProbeOutcome>;
+}
+
+/// What is known of this machine beyond our own services.
+pub trait Host: Send + Sync {
+    /// Which of `names` run here without being registered: as a process, a systemd unit, a container (A52).
+    fn running_strangers<'a>(&'a self, names: &'a [String]) -> BoxFuture<'a, Vec<Conflict>>;
+
+    /// Who listens on this loopback TCP port, if somebody does.
+    fn port_holder(&self, port: u16) -> BoxFuture<'_, Option<PortHolder>>;
+
+    /// Whether `pid` is `ancestor` or one of its descendants (R187: a port held by the service's own process).
+    fn is_descendant(&self, pid: u32, ancestor: u32) -> bool;
+}
+
+/// Where the timeline is kept.
+pub trait Store: Send + Sync {
+    /// Appends to the timeline. Best effort: a full disk must not keep a service from starting, so failures are logged, not returned.
+    fn record(&self, event: &Event);
+}
+
+/// Where the lines of a service come from, for the faces.
+pub trait LogSource: Send + Sync {
+    /// The newest lines of a failed start, for M11; empty when there are none.
+    fn last_lines(&self, spec: &ServiceSpec, n_lines: usize) -> Vec<String>;
+}

@@ -1,0 +1,6 @@
+//! The pure core: per-service machine, back-off, health streaks, plans and explanations. No I/O, no async, no clock.
+
+pub mod backoff;
+pub mod explain;
+pub mod plan;
+pub mod streak;

@@ -1,0 +1,145 @@
+//! From a request to a plan: which services act, in which order, or why nothing may happen.
+
+use crate::graph::Graph;
+use crate::model::{Actor, ServiceId, Snapshot, StopHow};
+
+/// What is asked of several services at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// What to do.
+    pub verb: Verb,
+    /// To whom.
+    pub targets: Targets,
+    /// Who asks.
+    pub actor: Actor,
+}
+
+/// What to do, with the choices that the four meanings of `--force` make (A4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Start with pre-flight checks, dependencies first; what runs is left alone.
+    Start,
+    /// As `Start`, but a target that runs is restarted (`platform start --force`).
+    StartOrRestart,
+    /// Start the targets alone, without checks and without dependencies; what runs is left alone (`services start --force`).
+    StartUnchecked,
+    /// Stop, refusing while dependents outside the targets run.
+    Stop,
+    /// Stop whatever depends on it, as hard as `how` says (`stop --force`).
+    StopForced {
+        /// How hard.
+        how: StopHow,
+    },
+    /// Restart the targets; running dependents are named and left running (A9). What is stopped is started.
+    Restart,
+    /// Restart the targets and every running service that depends on them.
+    RestartWithDependents,
+}
+
+/// To whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Targets {
+    /// Start: every auto-start service. Stop and restart: every running service.
+    All,
+    /// These.
+    Named(Vec<ServiceId>),
+}
+
+/// What will happen, in the order of execution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// What was asked.
+    pub request: Request,
+    /// In startup order for starts, in stop order for stops; restarts stop in reverse of this order and start in it.
+    pub steps: Vec<Step>,
+    /// Running dependents that a restart leaves running, by restarted service (R55).
+    pub left_running: Vec<(ServiceId, Vec<ServiceId>)>,
+}
+
+/// One service's part in a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Which service.
+    pub service: ServiceId,
+    /// What happens to it.
+    pub action: StepAction,
+    /// Whether it was asked for.
+    pub role: Role,
+    /// The services of this plan that have to be done before.
+    pub after: Vec<ServiceId>,
+    /// The wave it belongs to, from 0: one more than the latest of `after`.
+    pub wave: usize,
+}
+
+/// What happens to a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StepAction {
+    /// It is started, or, when it runs already, waited for and left alone.
+    Start,
+    /// It is stopped, or, when nothing runs, left alone.
+    Stop,
+    /// It is stopped if it runs, then started.
+    Restart,
+}
+
+/// Why a service is in a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// It was asked for.
+    Target,
+    /// A target needs it, or is needed by it.
+    Dependency,
+}
+
+/// Why nothing may happen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Dependents run (O14).
+    #[error("cannot stop {service}: dependent services running: {}", names(dependents))]
+    DependentsRunning {
+        /// The service that was to be stopped.
+        service: ServiceId,
+        /// Running dependents at any depth that are not to be stopped too, in registry order.
+        dependents: Vec<ServiceId>,
+    },
+    /// It is in a circle, or above one (M18).
+    #[error("circular dependency: {}", path_text(path))]
+    Cycle {
+        /// The service that was to be started.
+        service: ServiceId,
+        /// The circle, its first service repeated at the end.
+        path: Vec<ServiceId>,
+    },
+    /// Something it needs is not registered.
+    #[error("{service} depends on {dependency}, which is not registered")]
+    MissingDependency {
+        /// The service whose dependency is missing.
+        service: ServiceId,
+        /// The name that is not registered.
+        dependency: ServiceId,
+    },
+    /// Not in the registry (M21).
+    #[error("unknown service: {name}")]
+    UnknownService {
+        /// As given.
+        name: ServiceId,
+        /// Registered names that look alike, best first.
+        near: Vec<ServiceId>,
+    },
+}
+
+/// Turns a request into a plan.
+///
+/// # Errors
+/// [`Refusal`], for the first target in the order given that may not act. Nothing has happened then.
+pub fn plan(_graph: &Graph, _snapshot: &Snapshot, request: Request) -> Result<Plan, Refusal> {
+    Ok(Plan { request, steps: Vec::new(), left_running: Vec::new() })
+}
+
+fn names(ids: &[ServiceId]) -> String {
+    ids.iter().map(ServiceId::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn path_text(ids: &[ServiceId]) -> String {
+    ids.iter().map(ServiceId::as_str).collect::<Vec<_>>().join(" -> ")
+}

@@ -1,0 +1,118 @@
+//! What runs: an instance is more than a number, so that a recycled PID is never taken for a service.
+
+use std::fmt;
+use std::time::SystemTime;
+
+/// A process that no other process, ever, is equal to: a PID counts only with the moment its process began (A37).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ProcessIdentity {
+    /// The process.
+    pub pid: u32,
+    /// Field 22 of `/proc/<pid>/stat`: clock ticks from boot to the start of the process.
+    pub start_ticks: u64,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// The inode of `/proc/self/ns/pid`, which numbers the PID.
+    pub pid_namespace: u64,
+}
+
+/// One run of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Instance {
+    /// A process of this host.
+    Process(ProcessIdentity),
+    /// A container, by its full id.
+    Container(String),
+    /// A Deployment at one generation.
+    Deployment {
+        /// Namespace and name.
+        name: String,
+        /// `metadata.generation`.
+        generation: i64,
+    },
+    /// An endpoint that answers.
+    Endpoint(String),
+}
+
+impl Instance {
+    /// The PID, where there is one.
+    pub fn pid(&self) -> Option<u32> {
+        match self {
+            Self::Process(identity) => Some(identity.pid),
+            Self::Container(_) | Self::Deployment { .. } | Self::Endpoint(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Instance {
+    /// As a sentence says it: `PID 12345`, `container 0123456789ab`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Process(identity) => write!(f, "PID {}", identity.pid),
+            Self::Container(id) => write!(f, "container {}", id.get(..12).unwrap_or(id)),
+            Self::Deployment { name, .. } => write!(f, "deployment {name}"),
+            Self::Endpoint(url) => write!(f, "endpoint {url}"),
+        }
+    }
+}
+
+/// How a process came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// It called exit with this code.
+    Exited(i32),
+    /// This signal ended it.
+    Signalled(i32),
+    /// Nobody was there to see it.
+    Unknown,
+}
+
+impl fmt::Display for Ending {
+    /// As a sentence says it after the service's name: `exited with code 7`, `was killed by SIGKILL`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "exited with code {code}"),
+            Self::Signalled(signal) => write!(f, "was killed by {}", SignalName(*signal)),
+            Self::Unknown => f.write_str("ended, nobody saw how"),
+        }
+    }
+}
+
+/// Prints a Linux signal number by its name.
+struct SignalName(i32);
+
+impl fmt::Display for SignalName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.0 {
+            1 => "SIGHUP",
+            2 => "SIGINT",
+            3 => "SIGQUIT",
+            4 => "SIGILL",
+            5 => "SIGTRAP",
+            6 => "SIGABRT",
+            7 => "SIGBUS",
+            8 => "SIGFPE",
+            9 => "SIGKILL",
+            10 => "SIGUSR1",
+            11 => "SIGSEGV",
+            12 => "SIGUSR2",
+            13 => "SIGPIPE",
+            14 => "SIGALRM",
+            15 => "SIGTERM",
+            24 => "SIGXCPU",
+            25 => "SIGXFSZ",
+            31 => "SIGSYS",
+            other => return write!(f, "signal {other}"),
+        };
+        f.write_str(name)
+    }
+}
+
+/// An exit that was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExitRecord {
+    /// How.
+    pub ending: Ending,
+    /// When, by the wall clock.
+    pub at: SystemTime,
+}

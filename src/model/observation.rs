@@ -1,0 +1,97 @@
+//! What a backend reports, and how hard it may be told to stop something.
+
+use std::time::Instant;
+
+use super::{Ending, ExitRecord, FailureReason, Instance, Intent};
+
+/// What a backend saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observed {
+    /// What is there.
+    pub presence: Presence,
+    /// What was last asked of it by anybody, where that is recorded.
+    pub intent: Option<Intent>,
+    /// How often it was restarted by itself since the last start that somebody asked for.
+    pub restarts: u32,
+    /// The newest end of a run that is known.
+    pub last_exit: Option<ExitRecord>,
+    /// See [`super::ServiceSnapshot::notes`].
+    pub notes: Vec<String>,
+}
+
+/// What is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// Nothing, and nothing will come.
+    Absent,
+    /// It runs.
+    Present {
+        /// What runs.
+        instance: Instance,
+        /// When it came to be.
+        since: Instant,
+        /// Whether its guardian lives; when not, `Backend::tend` replaces it.
+        guardian: Guardian,
+    },
+    /// It was told to stop and is not gone.
+    Leaving {
+        /// What still runs.
+        instance: Instance,
+        /// When it came to be.
+        since: Instant,
+    },
+    /// It died, and its guardian will start it again.
+    RestartPending {
+        /// The coming attempt, from 1.
+        attempt: u32,
+        /// When.
+        until: Instant,
+        /// How the last run ended.
+        last: Ending,
+    },
+    /// It is down although it was wanted.
+    Failed {
+        /// Why.
+        reason: FailureReason,
+    },
+}
+
+/// Whether the one that watches over an instance (the shim of a binary-mode service) lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guardian {
+    /// It does, or none is needed.
+    Alive,
+    /// It was killed: output is kept in the FIFO, but nobody would restart the service.
+    Gone,
+}
+
+/// The result of a start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    /// What runs now.
+    pub instance: Instance,
+    /// When it came to be.
+    pub since: Instant,
+    /// Whether this call made it.
+    pub origin: LaunchOrigin,
+}
+
+/// Who made an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LaunchOrigin {
+    /// This call.
+    Started,
+    /// It was there already, or another copy of the tool was faster.
+    FoundRunning,
+}
+
+/// How hard to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StopHow {
+    /// Ask, wait, and fail when it does not go (A27).
+    Ask,
+    /// Ask, wait, then kill.
+    AskThenKill,
+    /// Kill at once.
+    Kill,
+}

@@ -1,0 +1,78 @@
+//! What the faces see: an immutable picture of all services at one moment.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{
+    ExitRecord, Health, HealthHistory, Intent, ProbeReport, Registry, ServiceId, ServiceSpec, ServiceState, StateKind,
+};
+
+/// All services at one moment. A higher generation is a later moment.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Rises by one with each change that is published.
+    pub generation: u64,
+    /// The registry in force, with its diagnostics and where it came from.
+    pub registry: Arc<Registry>,
+    /// In registry order. Unchanged services keep their `Arc` from one generation to the next.
+    pub services: Vec<Arc<ServiceSnapshot>>,
+}
+
+/// One service at one moment.
+#[derive(Debug, Clone)]
+pub struct ServiceSnapshot {
+    /// What the registry says.
+    pub spec: Arc<ServiceSpec>,
+    /// What was asked; `None` when nobody ever asked.
+    pub intent: Option<Intent>,
+    /// What was observed.
+    pub state: ServiceState,
+    /// The newest probe's answer to this instance.
+    pub last_probe: Option<ProbeReport>,
+    /// The newest results, for the sparkline.
+    pub history: Arc<HealthHistory>,
+    /// How often it was restarted by itself since a person last started it.
+    pub restarts: u32,
+    /// The newest end of a run that is known.
+    pub last_exit: Option<ExitRecord>,
+    /// When it entered the kind of state it is in.
+    pub entered: Instant,
+    /// When the next probe comes, if one is planned.
+    pub next_probe: Option<Instant>,
+    /// Things worth knowing that are not wrong states: bytes of log dropped, a state file set aside, a process that left its group.
+    pub notes: Vec<String>,
+}
+
+impl ServiceSnapshot {
+    /// Its name.
+    pub fn id(&self) -> &ServiceId {
+        &self.spec.id
+    }
+
+    /// Its state without data.
+    pub fn kind(&self) -> StateKind {
+        self.state.kind()
+    }
+
+    /// Its health.
+    pub fn health(&self) -> Health {
+        self.state.health()
+    }
+}
+
+impl Snapshot {
+    /// The service of that name.
+    pub fn service(&self, id: &str) -> Option<&Arc<ServiceSnapshot>> {
+        self.services.iter().find(|service| service.id().as_str() == id)
+    }
+
+    /// How many services are in that state.
+    pub fn count(&self, kind: StateKind) -> usize {
+        self.services.iter().filter(|service| service.kind() == kind).count()
+    }
+
+    /// How many services have something alive: what `Running: 3/7` counts.
+    pub fn n_running(&self) -> usize {
+        self.services.iter().filter(|service| service.state.is_alive()).count()
+    }
+}

@@ -1,0 +1,127 @@
+//! What has to be known before a start can be judged.
+
+use std::path::PathBuf;
+
+use crate::model::ServiceId;
+
+/// Everything that was gathered about one service that is about to start.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// What its backend needs and whether it is there.
+    pub requirements: Vec<Requirement>,
+    /// The ports it wants and that somebody holds.
+    pub ports: Vec<PortFact>,
+    /// What runs and conflicts with it.
+    pub conflicts: Vec<Conflict>,
+    /// Its direct dependencies.
+    pub dependencies: Vec<DependencyFact>,
+}
+
+/// Something a backend needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Requirement {
+    /// The program of a binary-mode service.
+    Binary {
+        /// Expanded.
+        path: PathBuf,
+        /// What is there.
+        found: FileFact,
+    },
+    /// The directory a binary-mode service starts in.
+    WorkingDirectory {
+        /// Expanded.
+        path: PathBuf,
+        /// What is there.
+        found: FileFact,
+    },
+    /// A file that has to be readable: `env_file`.
+    File {
+        /// Expanded.
+        path: PathBuf,
+        /// The field that names it.
+        field: &'static str,
+        /// What is there.
+        found: FileFact,
+    },
+    /// The directory that holds logs and state must be writable and ours.
+    StateDirectory {
+        /// Where.
+        path: PathBuf,
+        /// Why it cannot be used, if so.
+        problem: Option<String>,
+    },
+    /// The mode is known but cannot act in this version.
+    UnsupportedMode {
+        /// As the registry writes it.
+        mode: &'static str,
+    },
+}
+
+/// What stands at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileFact {
+    /// A regular file that we may execute.
+    Executable,
+    /// A regular file that we may not execute.
+    NotExecutable,
+    /// A directory.
+    Directory,
+    /// Something else: a device, a socket.
+    Other,
+    /// Nothing.
+    Missing,
+    /// It cannot be looked at; the system's words.
+    Unreadable(String),
+}
+
+/// A port that the service wants and that is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortFact {
+    /// The port.
+    pub port: u16,
+    /// Who holds it.
+    pub holder: PortHolder,
+}
+
+/// Who holds a port. The process of another user can be hidden from us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortHolder {
+    /// The process, where it can be seen.
+    pub pid: Option<u32>,
+    /// Its program, where it can be seen.
+    pub program: Option<String>,
+}
+
+/// Something that runs and conflicts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// As the registry names it.
+    pub name: String,
+    /// How it was found.
+    pub kind: ConflictKind,
+}
+
+/// How a running conflict was found (A52).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConflictKind {
+    /// It is registered and runs.
+    Service,
+    /// A process of that name.
+    Process {
+        /// Which.
+        pid: u32,
+    },
+    /// An active systemd unit of that name.
+    SystemdUnit,
+    /// A running container of that name.
+    Container,
+}
+
+/// A direct dependency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DependencyFact {
+    /// Which.
+    pub id: ServiceId,
+    /// Why it is neither running nor can be started, if so.
+    pub problem: Option<String>,
+}

@@ -1,0 +1,81 @@
+//! Where the files are: P3, P4 and P5 of the requirements.
+
+use std::path::{Path, PathBuf};
+
+use crate::model::ServiceId;
+
+/// The environment variable that moves everything below `~/.provisioning/services` to another directory (R218).
+pub const SERVICES_DIR_VARIABLE: &str = "PROVISIONING_SERVICES_DIR";
+
+/// The directories and file names below one root. A value: nothing is created or looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// Everything below `root`, which is `~/.provisioning/services` unless it was moved.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The root itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `pids/`.
+    pub fn pids(&self) -> PathBuf {
+        self.root.join("pids")
+    }
+
+    /// `logs/`.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// `state/`.
+    pub fn state(&self) -> PathBuf {
+        self.root.join("state")
+    }
+
+    /// The number alone, for people; never read back for a decision.
+    pub fn pid_file(&self, id: &ServiceId) -> PathBuf {
+        self.pids().join(format!("{id}.pid"))
+    }
+
+    /// The service's bytes. Rotated files add `.1`, `.2` and so on, the newest being `.1`.
+    pub fn log_file(&self, id: &ServiceId) -> PathBuf {
+        self.logs().join(format!("{id}.log"))
+    }
+
+    /// Identity, exits, restarts.
+    pub fn state_file(&self, id: &ServiceId) -> PathBuf {
+        self.state().join(format!("{id}.json"))
+    }
+
+    /// Held by the shim and inherited by the service: free means that neither lives. Never unlinked.
+    pub fn lock_file(&self, id: &ServiceId) -> PathBuf {
+        self.state().join(format!("{id}.lock"))
+    }
+
+    /// Held by the shim alone: free beside a held [`Layout::lock_file`] means that the shim was killed. Never unlinked.
+    pub fn shim_lock_file(&self, id: &ServiceId) -> PathBuf {
+        self.state().join(format!("{id}.shim.lock"))
+    }
+
+    /// The FIFO that the service writes to.
+    pub fn fifo(&self, id: &ServiceId) -> PathBuf {
+        self.state().join(format!("{id}.out"))
+    }
+
+    /// The timeline, one JSON object a line.
+    pub fn events(&self) -> PathBuf {
+        self.state().join("events.jsonl")
+    }
+
+    /// The log of our own programs.
+    pub fn own_log(&self) -> PathBuf {
+        self.root.join("provisioning.log")
+    }
+}
