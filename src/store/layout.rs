@@ -61,7 +61,7 @@ impl Layout {
 
     /// Held by the shim alone: free beside a held [`Layout::lock_file`] means that the shim was killed. Never unlinked.
     pub fn shim_lock_file(&self, id: &ServiceId) -> PathBuf {
-        self.state().join(format!("{id}.shim.lock"))
+        self.state().join(format!("{id}.shim-lock"))
     }
 
     /// The FIFO that the service writes to.
