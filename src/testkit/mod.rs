@@ -1,1 +1,3 @@
-//! To be written.
+//! Fakes, builders and fixtures for tests.
+
+pub mod fixture;
