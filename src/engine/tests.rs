@@ -1,0 +1,1 @@
+//! Scenarios with fakes and a paused clock.
