@@ -282,6 +282,9 @@ impl Actor {
                 self.cause = Cause::Outside;
             }
             Effect::StopEnded(end) => {
+                if matches!(end, StopEnd::Failed(_)) {
+                    self.hint.notify_one();
+                }
                 for news in self.stop_news.drain(..) {
                     let _ = news.try_send((self.spec.id.clone(), News::StopEnded(end.clone())));
                 }

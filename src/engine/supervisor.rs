@@ -241,14 +241,16 @@ impl Supervisor {
         }
         // Whoever no longer waits for an answer does not get one.
         match command {
-            Command::Settled { answer } => drop(answer.send(())),
+            Command::Settled { answer } => {
+                let _ = answer.send(());
+            }
             Command::Plan { request, answer } => drop(answer.send(self.plan(request))),
             Command::Begin { request, answer } => drop(answer.send(self.begin(request))),
             Command::Check { services, attempts, answer } => self.check(services, attempts, answer),
             Command::Preflight { service, answer } => self.preflight(service, answer),
             Command::Reload { registry, answer } => {
                 self.reload(registry);
-                drop(answer.send(()));
+                let _ = answer.send(());
             }
         }
     }

@@ -47,12 +47,13 @@ pub fn admit_start(state: &ServiceState, checked: Checked) -> Admission {
     }
 }
 
-/// Whether a stop is taken. It beats a pending restart and a start under way.
+/// Whether a stop is taken. It beats a pending restart and a start under way; after a failure it ends the wish that it should run.
 pub fn admit_stop(state: &ServiceState) -> Admission {
     match state {
         ServiceState::Unknown { .. } => Admission::Denied(Denial::StateUnknown),
-        ServiceState::Stopped | ServiceState::Failed { .. } => Admission::AlreadySo,
-        ServiceState::Waiting { .. }
+        ServiceState::Stopped => Admission::AlreadySo,
+        ServiceState::Failed { .. }
+        | ServiceState::Waiting { .. }
         | ServiceState::Launching { .. }
         | ServiceState::Starting { .. }
         | ServiceState::Running { .. }

@@ -249,7 +249,9 @@ pub enum StopEnd {
 enum Queued {
     Nothing,
     /// A start that came while it stopped.
-    Start,
+    Start {
+        on: Vec<ServiceId>,
+    },
     /// A stop that came while it was launched: an instance that is just being made cannot be stopped yet.
     Stop {
         how: StopHow,
@@ -286,6 +288,10 @@ pub struct Machine {
     probe: InFlight,
     queued: Queued,
     stopper: Stopper,
+    /// Stops that the backend has not reported on. A second one can be asked for to be harder than the first; only the last report
+    /// ends the stop, so that none of them can hit what is started next.
+    n_stops: u32,
+    has_stopped: bool,
     restarts: u32,
     last_exit: Option<ExitRecord>,
     notes: Vec<String>,
@@ -316,6 +322,8 @@ impl Machine {
             probe: InFlight::No,
             queued: Queued::Nothing,
             stopper: Stopper::Us,
+            n_stops: 0,
+            has_stopped: false,
             restarts: 0,
             last_exit: None,
             notes: Vec::new(),
@@ -462,6 +470,11 @@ impl Turn {
     }
 
     fn start_requested(&mut self, on: Vec<ServiceId>) {
+        if self.machine.n_stops > 0 {
+            self.machine.intent = Some(Intent::Up);
+            self.machine.queued = Queued::Start { on };
+            return;
+        }
         match admission::admit_start(&self.machine.state, self.machine.policy.checked) {
             Admission::Denied(_) => {
                 let reason = match &self.machine.state {
@@ -485,11 +498,7 @@ impl Turn {
         match self.machine.state.clone() {
             ServiceState::Stopped | ServiceState::Failed { .. } | ServiceState::Backoff { .. } => {
                 self.tell(Happening::StartRequested);
-                if on.is_empty() {
-                    self.launch();
-                } else {
-                    self.enter(ServiceState::Waiting { on });
-                }
+                self.launch_after(on);
             }
             ServiceState::Waiting { on: waiting_on } => {
                 if on.is_empty() {
@@ -500,10 +509,27 @@ impl Turn {
             }
             // An instance that nobody found healthy yet is waited for like a fresh one.
             ServiceState::Running { instance, since, .. } => self.wait_for_health(instance, since, self.now),
-            ServiceState::Launching { .. } => self.machine.queued = Queued::Nothing,
+            ServiceState::Launching { .. } => {
+                if let Queued::Stop { .. } = self.dequeue() {
+                    let message = "it was asked to start again before the stop could begin".to_owned();
+                    self.emit(Effect::StopEnded(StopEnd::Failed(StopFailure { message, remedy: None })));
+                }
+            }
             ServiceState::Starting { .. } => {}
-            ServiceState::Stopping { .. } => self.machine.queued = Queued::Start,
+            ServiceState::Stopping { .. } => self.machine.queued = Queued::Start { on },
             ServiceState::Unknown { .. } => {}
+        }
+    }
+
+    fn dequeue(&mut self) -> Queued {
+        std::mem::replace(&mut self.machine.queued, Queued::Nothing)
+    }
+
+    fn launch_after(&mut self, on: Vec<ServiceId>) {
+        if on.is_empty() {
+            self.launch();
+        } else {
+            self.enter(ServiceState::Waiting { on });
         }
     }
 
@@ -530,6 +556,9 @@ impl Turn {
     }
 
     fn dependency_ready(&mut self, id: &ServiceId) {
+        if let Queued::Start { on } = &mut self.machine.queued {
+            on.retain(|waiting| waiting != id);
+        }
         if let ServiceState::Waiting { on } = &mut self.machine.state {
             on.retain(|waiting| waiting != id);
             if on.is_empty() {
@@ -539,14 +568,15 @@ impl Turn {
     }
 
     fn start_abandoned(&mut self) {
+        if let Queued::Start { .. } = self.machine.queued {
+            self.machine.queued = Queued::Nothing;
+            self.emit(Effect::StartEnded(StartEnd::Abandoned));
+            return;
+        }
         match &self.machine.state {
             ServiceState::Waiting { .. } => {
                 self.machine.intent = None;
                 self.enter(ServiceState::Stopped);
-                self.emit(Effect::StartEnded(StartEnd::Abandoned));
-            }
-            ServiceState::Stopping { .. } if self.machine.queued == Queued::Start => {
-                self.machine.queued = Queued::Nothing;
                 self.emit(Effect::StartEnded(StartEnd::Abandoned));
             }
             ServiceState::Unknown { .. }
@@ -568,9 +598,9 @@ impl Turn {
             LaunchOrigin::Started => Happening::Started(launch.instance.clone()),
             LaunchOrigin::FoundRunning => Happening::Adopted(launch.instance.clone()),
         });
-        match std::mem::replace(&mut self.machine.queued, Queued::Nothing) {
+        match self.dequeue() {
             Queued::Stop { how, grace } => self.begin_stop(launch.instance, launch.since, how, grace),
-            Queued::Nothing | Queued::Start => {
+            Queued::Nothing | Queued::Start { .. } => {
                 self.emit(Effect::StartLaunched(launch.clone()));
                 match self.machine.policy.checked {
                     Checked::Yes => self.wait_for_health(launch.instance, launch.since, self.now),
@@ -598,12 +628,12 @@ impl Turn {
             return;
         };
         self.tell(Happening::StartFailed { reason: message.clone() });
-        match std::mem::replace(&mut self.machine.queued, Queued::Nothing) {
+        match self.dequeue() {
             Queued::Stop { .. } => {
                 self.enter(ServiceState::Stopped);
                 self.emit(Effect::StopEnded(StopEnd::NotRunning));
             }
-            Queued::Nothing | Queued::Start => {
+            Queued::Nothing | Queued::Start { .. } => {
                 self.enter(ServiceState::Failed { reason: FailureReason::CouldNotStart(message.clone()) });
                 self.emit(Effect::StartEnded(StartEnd::LaunchFailed { message, remedy }));
             }
@@ -611,6 +641,10 @@ impl Turn {
     }
 
     fn stop_requested(&mut self, how: StopHow, grace: Duration) {
+        if let Queued::Start { .. } = self.machine.queued {
+            self.machine.queued = Queued::Nothing;
+            self.emit(Effect::StartEnded(StartEnd::Superseded));
+        }
         match admission::admit_stop(&self.machine.state) {
             Admission::Denied(_) => {
                 let message = match &self.machine.state {
@@ -650,16 +684,13 @@ impl Turn {
             ServiceState::Running { instance, since, .. } => self.begin_stop(instance, since, how, grace),
             // Asking again while it stops asks the backend again, perhaps harder; the first answer ends the stop.
             ServiceState::Stopping { .. } => {
-                if self.machine.queued == Queued::Start {
-                    self.machine.queued = Queued::Nothing;
-                    self.emit(Effect::StartEnded(StartEnd::Superseded));
-                }
                 self.machine.stopper = Stopper::Us;
-                self.emit(Effect::Stop { how, grace });
+                self.order_stop(how, grace);
             }
             // There is no instance to show; the guardian is asked to give up.
-            ServiceState::Backoff { .. } => self.emit(Effect::Stop { how, grace }),
-            ServiceState::Unknown { .. } | ServiceState::Stopped | ServiceState::Failed { .. } => {}
+            // Nor after a failure, but what is recorded as wanted must no longer be.
+            ServiceState::Backoff { .. } | ServiceState::Failed { .. } => self.order_stop(how, grace),
+            ServiceState::Unknown { .. } | ServiceState::Stopped => {}
         }
     }
 
@@ -667,51 +698,57 @@ impl Turn {
         let deadline = self.now + grace;
         self.enter(ServiceState::Stopping { instance, since, deadline });
         self.machine.stopper = Stopper::Us;
+        self.order_stop(how, grace);
+    }
+
+    fn order_stop(&mut self, how: StopHow, grace: Duration) {
+        self.machine.n_stops += 1;
         self.emit(Effect::Stop { how, grace });
     }
 
     fn stop_reported(&mut self, result: Result<(), StopFailure>) {
-        match self.machine.state.clone() {
-            ServiceState::Stopping { instance, since, .. } => match result {
-                Ok(()) => {
-                    self.stopped();
-                    if std::mem::replace(&mut self.machine.queued, Queued::Nothing) == Queued::Start {
-                        self.machine.intent = Some(Intent::Up);
-                        self.launch();
-                    }
-                }
+        self.machine.n_stops = self.machine.n_stops.saturating_sub(1);
+        self.machine.has_stopped |= result.is_ok();
+        if self.machine.n_stops > 0 {
+            return;
+        }
+        let has_stopped = std::mem::replace(&mut self.machine.has_stopped, false);
+        let queued = self.dequeue();
+        match result {
+            Err(failure) if !has_stopped => {
+                self.tell(Happening::StopFailed { reason: failure.message.clone() });
                 // It is shown as what it is: still running (faults, case 12).
-                Err(failure) => {
-                    self.tell(Happening::StopFailed { reason: failure.message.clone() });
-                    self.run(instance.clone(), since, Health::Unknown);
-                    self.emit(Effect::StopEnded(StopEnd::Failed(failure)));
-                    if std::mem::replace(&mut self.machine.queued, Queued::Nothing) == Queued::Start {
-                        self.emit(Effect::StartEnded(StartEnd::AlreadyRunning(instance)));
-                    }
+                if let ServiceState::Stopping { instance, since, .. } = self.machine.state.clone() {
+                    self.run(instance, since, Health::Unknown);
                 }
-            },
-            ServiceState::Backoff { .. } => match result {
-                Ok(()) => self.stopped(),
-                Err(failure) => self.emit(Effect::StopEnded(StopEnd::Failed(failure))),
-            },
-            ServiceState::Unknown { .. }
-            | ServiceState::Stopped
-            | ServiceState::Waiting { .. }
-            | ServiceState::Launching { .. }
-            | ServiceState::Starting { .. }
-            | ServiceState::Running { .. }
-            | ServiceState::Failed { .. } => match result {
-                Ok(()) => self.emit(Effect::StopEnded(StopEnd::Stopped)),
-                Err(failure) => self.emit(Effect::StopEnded(StopEnd::Failed(failure))),
-            },
+                self.emit(Effect::StopEnded(StopEnd::Failed(failure)));
+            }
+            Ok(()) | Err(_) => self.stopped(),
+        }
+        if let Queued::Start { on } = queued {
+            self.start_requested(on);
         }
     }
 
     fn stopped(&mut self) {
         self.machine.restarts = 0;
+        let had_nothing = match self.machine.state {
+            ServiceState::Stopped | ServiceState::Failed { .. } => true,
+            ServiceState::Unknown { .. }
+            | ServiceState::Waiting { .. }
+            | ServiceState::Launching { .. }
+            | ServiceState::Starting { .. }
+            | ServiceState::Running { .. }
+            | ServiceState::Stopping { .. }
+            | ServiceState::Backoff { .. } => false,
+        };
         self.enter(ServiceState::Stopped);
-        self.tell(Happening::Stopped);
-        self.emit(Effect::StopEnded(StopEnd::Stopped));
+        if had_nothing {
+            self.emit(Effect::StopEnded(StopEnd::NotRunning));
+        } else {
+            self.tell(Happening::Stopped);
+            self.emit(Effect::StopEnded(StopEnd::Stopped));
+        }
     }
 
     fn observed(&mut self, observed: Observed) {
@@ -772,10 +809,10 @@ impl Turn {
         if let Presence::Leaving { .. } = presence {
             return;
         }
-        let queued = std::mem::replace(&mut self.machine.queued, Queued::Nothing);
+        let queued = self.dequeue();
         self.settle(presence);
-        if queued == Queued::Start {
-            self.start_requested(Vec::new());
+        if let Queued::Start { on } = queued {
+            self.start_requested(on);
         }
     }
 
@@ -984,7 +1021,7 @@ impl Turn {
                 if self.machine.stopper == Stopper::Another && self.now >= deadline =>
             {
                 self.run(instance, since, Health::Unknown);
-                if std::mem::replace(&mut self.machine.queued, Queued::Nothing) == Queued::Start {
+                if let Queued::Start { .. } = self.dequeue() {
                     let message = "it was told to stop by someone else and does not end".to_owned();
                     let remedy = Some("stop it with --force, then start it".to_owned());
                     self.emit(Effect::StartEnded(StartEnd::LaunchFailed { message, remedy }));
@@ -1000,3 +1037,9 @@ impl Turn {
         }
     }
 }
+
+#[cfg(test)]
+mod table_test;
+
+#[cfg(test)]
+mod property_test;
