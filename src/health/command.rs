@@ -79,7 +79,7 @@ impl Group {
             .and_then(Pid::from_raw)
             .ok_or_else(|| io::Error::other("the process has no number"))?;
         let pidfd = pidfd_open(id, PidfdFlags::NONBLOCK).inspect_err(|_| kill(id))?;
-        let ended = AsyncFd::with_interest(pidfd, Interest::READABLE).inspect_err(|_| kill(id))?;
+        let ended = watch(pidfd).inspect_err(|_| kill(id))?;
         Ok(Self { child, ended, id, is_reaped: false })
     }
 
@@ -115,6 +115,14 @@ impl Drop for Group {
             kill(self.id);
         }
     }
+}
+
+#[expect(
+    deprecated,
+    reason = "its replacement is unsafe, for types whose descriptor may change; an OwnedFd's never does"
+)]
+fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(pidfd, Interest::READABLE)
 }
 
 /// There is no one left to tell when it fails: the group is empty.

@@ -1,5 +1,8 @@
 //! A request is answered with the expected status.
 
+use std::error::Error;
+#[cfg(feature = "tls")]
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -172,15 +175,34 @@ fn cause_of(error: &reqwest::Error, host: &str) -> Cause {
     if error.is_dns() {
         return cause::unresolvable(host);
     }
+    if let Some(doubt) = tls_error(error) {
+        return Cause::Service(format!("TLS error: {doubt}"));
+    }
     match cause::io_error(error) {
-        // rustls reports its alerts and doubts through this kind.
-        Some(io) if io.kind() == std::io::ErrorKind::InvalidData => Cause::Service(format!("TLS error: {io}")),
         Some(io) => cause::of_io(io, host),
         None => Cause::Service(match cause::innermost(error).to_string() {
             closed if closed.starts_with("connection closed") => "connection closed without an answer".to_owned(),
             other => other,
         }),
     }
+}
+
+#[cfg(feature = "tls")]
+fn tls_error(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(doubt) = error.downcast_ref::<rustls::Error>() {
+        return Some(doubt.to_string());
+    }
+    // An I/O error hides what it carries from `source`, and handshake errors come wrapped in two of them.
+    let carried = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    match carried {
+        Some(carried) => tls_error(carried),
+        None => tls_error(error.source()?),
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+fn tls_error(_error: &(dyn Error + 'static)) -> Option<String> {
+    None
 }
 
 /// The endpoint as people may see it: a password in a URL is nobody's business.
