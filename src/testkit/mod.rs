@@ -1,3 +1,5 @@
-//! Fakes, builders and fixtures for tests.
+//! Fakes, builders and fixtures for tests; never part of a release.
 
+pub mod builders;
 pub mod fixture;
+pub mod world;
