@@ -69,6 +69,23 @@ mod tests {
     }
 
     #[test]
+    fn every_help_text_is_as_reviewed() {
+        fn walk(command: &mut clap::Command, all: &mut String) {
+            let usage = command.get_bin_name().unwrap_or_default().to_owned();
+            all.push_str(&format!("$ {usage} --help\n{}\n", command.render_long_help()));
+            for sub in command.get_subcommands_mut().filter(|sub| sub.get_name() != "help") {
+                walk(sub, all);
+            }
+        }
+        // A width of its own, so that the terminal of whoever runs the test does not matter.
+        let mut tree = command(Program::Provisioning).term_width(80);
+        tree.build();
+        let mut all = String::new();
+        walk(&mut tree, &mut all);
+        insta::assert_snapshot!(all);
+    }
+
+    #[test]
     fn help_uses_the_called_name_everywhere() {
         fn walk(command: &mut clap::Command, check: &dyn Fn(&str)) {
             check(&command.render_long_help().to_string());

@@ -8,7 +8,7 @@ use crate::cli::names::resolve;
 use crate::cli::session::{Face, Session};
 use crate::engine::handle::EngineGone;
 use crate::engine::operation::{Operation, Progress, Refusal, Request, Summary, Targets, Verb};
-use crate::model::Actor;
+use crate::model::{Actor, Snapshot};
 use crate::report::{Narrator, OutcomeLedger, Telling, refusal_lines, refusal_report};
 
 /// One acting command.
@@ -46,9 +46,10 @@ pub(super) async fn run(act: Act<'_>, session: &Session, face: &mut Face) -> End
             None
         }
     };
+    let before = session.handle.settled().await?;
     let request = Request { verb: act.verb, targets, actor: Actor::Command };
     match session.handle.begin(request).await? {
-        Ok(operation) => tell(&act, operation, interrupts.as_mut(), face).await,
+        Ok(operation) => tell(&act, operation, &before, interrupts.as_mut(), face).await,
         Err(refusal) => Ok(refused(&act, &refusal, face)),
     }
 }
@@ -59,7 +60,7 @@ fn refused(act: &Act<'_>, refusal: &Refusal, face: &mut Face) -> Exit {
     }
     face.out.lines(&refusal_lines(refusal, act.verb, face.style));
     match refusal {
-        Refusal::UnknownService { .. } => Exit::Usage,
+        Refusal::UnknownService { .. } | Refusal::SetAside { .. } => Exit::Usage,
         Refusal::DependentsRunning { .. } | Refusal::Cycle { .. } | Refusal::MissingDependency { .. } => Exit::Failed,
     }
 }
@@ -70,12 +71,20 @@ enum Heard {
     Interrupt,
 }
 
-async fn tell(act: &Act<'_>, mut operation: Operation, interrupts: Option<&mut Signal>, face: &mut Face) -> Ended {
+async fn tell(
+    act: &Act<'_>,
+    mut operation: Operation,
+    before: &Snapshot,
+    mut interrupts: Option<&mut Signal>,
+    face: &mut Face,
+) -> Ended {
     let telling = Telling { style: face.style, verbose: face.verbose, always_summary: act.always_summary };
-    let mut narrator = Narrator::new(&operation.plan, telling);
+    let mut narrator = Narrator::new(&operation.plan, before, telling);
     let mut ledger = OutcomeLedger::new(&operation.plan);
-    let mut interrupts = interrupts;
     let mut was_interrupted = false;
+    for (_, refusal) in &operation.plan.refused {
+        face.out.lines(&refusal_lines(refusal, act.verb, face.style));
+    }
     let summary: Summary = loop {
         let heard = tokio::select! {
             biased;
@@ -101,7 +110,7 @@ async fn tell(act: &Act<'_>, mut operation: Operation, interrupts: Option<&mut S
             }
         }
     };
-    let is_success = summary.is_success();
+    let is_success = summary.is_success() && operation.plan.refused.is_empty();
     if act.json {
         face.out.json(&ledger.report(&summary, was_interrupted));
     }

@@ -6,10 +6,10 @@ use super::{check_ordered, normalised};
 use crate::engine::operation::{
     Failure, Plan, Progress, Proof, Refusal, Request, Role, Step, StepAction, Summary, Targets, Verb,
 };
-use crate::model::{Actor, Ending, ServiceId, StopHow};
+use crate::model::{Actor, Ending, Health, ServiceId, ServiceState, Snapshot, StopHow};
 use crate::preflight::{CheckKind, Finding, Verdict};
 use crate::report::{Line, Narrator, OutcomeLedger, Stream, Style, Telling, plan_text, refusal_lines, refusal_report};
-use crate::testkit::fixture::{id, process};
+use crate::testkit::fixture::{b10, edit, id, noon, process};
 
 /// A plan whose steps are `name` for a target and `(name)` for a dependency, each after the one before.
 fn plan(verb: Verb, action: StepAction, names: &[&str]) -> Plan {
@@ -20,16 +20,30 @@ fn plan(verb: Verb, action: StepAction, names: &[&str]) -> Plan {
         steps.push(Step { service: id(name.trim_matches(['(', ')'])), action, role, after, wave });
     }
     let request = Request { verb, targets: Targets::All, actor: Actor::Command };
-    Plan { request, steps, left_running: Vec::new() }
+    Plan { request, steps, left_running: Vec::new(), refused: Vec::new() }
 }
 
 fn telling(verbose: bool, always_summary: bool) -> Telling {
     Telling { style: Style::Emoji, verbose, always_summary }
 }
 
+/// The snapshot in which the services of a restart's plan run, so that they are stopped first.
+fn all_up(plan: &Plan) -> Snapshot {
+    let mut snapshot = b10();
+    for (service, step) in snapshot.services.iter_mut().zip(&plan.steps) {
+        let service = std::sync::Arc::make_mut(service);
+        let mut spec = (*service.spec).clone();
+        spec.id = step.service.clone();
+        service.spec = std::sync::Arc::new(spec);
+        let health = Health::Healthy;
+        service.state = ServiceState::Running { instance: process(99), since: noon(), health };
+    }
+    snapshot
+}
+
 /// Everything that is told, with standard error marked by `!`.
 fn told(plan: &Plan, telling: Telling, progress: &[Progress]) -> String {
-    let mut narrator = Narrator::new(plan, telling);
+    let mut narrator = Narrator::new(plan, &all_up(plan), telling);
     progress.iter().flat_map(|progress| marked(&narrator.tell(progress))).collect()
 }
 
@@ -191,7 +205,7 @@ fn the_other_refusals_name_what_is_wrong() {
 #[test]
 fn services_that_start_side_by_side_are_told_one_after_the_other() {
     let plan = plan(Verb::Start, StepAction::Start, &["a", "b"]);
-    let mut narrator = Narrator::new(&plan, telling(false, true));
+    let mut narrator = Narrator::new(&plan, &all_up(&plan), telling(false, true));
     let mut tell = |progress: Progress| marked(&narrator.tell(&progress)).concat();
     assert_eq!(tell(starting("b", Role::Target)), "");
     assert_eq!(tell(starting("a", Role::Target)), "Starting service: a\n");
@@ -240,9 +254,10 @@ fn a_restart_stops_in_reverse_and_starts_in_order() {
         finished(|summary| summary.started = ids(&["a", "b"])),
     ];
     insta::assert_snapshot!(told(&plan, telling(false, false), &progress), @r"
+    Dependent services of a left running: z
+
     Stopping b...
     ✅ Stopped b
-    Dependent services of a left running: z
     Stopping a...
     ✅ Stopped a
 
@@ -255,6 +270,32 @@ fn a_restart_stops_in_reverse_and_starts_in_order() {
 
     Summary: 2 restarted or started, 0 failed, 0 skipped
     ");
+}
+
+#[test]
+fn a_restart_says_who_did_not_run_and_waits_for_no_stop_of_it() {
+    let plan = plan(Verb::Restart, StepAction::Restart, &["a", "b"]);
+    let before = edit(all_up(&plan), "b", |b| b.state = ServiceState::Stopped);
+    let mut narrator = Narrator::new(&plan, &before, telling(false, false));
+    let mut tell = |progress: Progress| marked(&narrator.tell(&progress)).concat();
+    assert_eq!(tell(Progress::Stopping(id("a"))), "Stopping a...\n");
+    assert_eq!(tell(Progress::Stopped(id("a"))), "✅ Stopped a\n");
+    assert_eq!(tell(starting("b", Role::Target)), "");
+    let at_once = tell(Progress::Failed { service: id("a"), failure: Failure::Superseded });
+    assert!(at_once.ends_with("b is not running\nStarting service: b\n"), "{at_once}");
+}
+
+#[test]
+fn checks_are_told_at_once_when_nothing_before_them_is_checked() {
+    let plan = plan(Verb::Start, StepAction::Start, &["(a)", "b", "c"]);
+    let mut narrator = Narrator::new(&plan, &all_up(&plan), telling(false, false));
+    let mut tell = |progress: &Progress| marked(&narrator.tell(progress)).concat();
+    let ([b_begins, b_ends], [c_begins, c_ends]) = (checked("b", good_findings()), checked("c", good_findings()));
+    assert_eq!(tell(&b_begins), "Running pre-flight checks for b...\n");
+    assert_eq!(tell(&c_begins), "");
+    let text = tell(&b_ends);
+    assert!(text.starts_with("  ✅ Binary found") && text.ends_with("Running pre-flight checks for c...\n"), "{text}");
+    assert!(tell(&c_ends).ends_with("  ✅ All dependencies available\n"));
 }
 
 #[test]
@@ -379,7 +420,7 @@ fn the_ledger_says_what_became_of_each_service() {
     let refusal = Refusal::DependentsRunning { service: id("a"), dependents: ids(&["b"]) };
     let json = serde_json::to_value(refusal_report(&refusal, Verb::Stop)).unwrap();
     assert_eq!(
-        (&json["refusal"]["reason"], &json["refusal"]["services"][0]),
+        (&json["refusals"][0]["reason"], &json["refusals"][0]["services"][0]),
         (&"dependents_running".into(), &"b".into())
     );
 }
