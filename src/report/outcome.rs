@@ -164,6 +164,7 @@ pub fn refusal_report(refusal: &Refusal, verb: Verb) -> OperationReport {
         Refusal::DependentsRunning { service, dependents } => ("dependents_running", service, dependents.clone()),
         Refusal::Cycle { service, path } => ("cycle", service, path.clone()),
         Refusal::MissingDependency { service, dependency } => ("missing_dependency", service, vec![dependency.clone()]),
+        Refusal::SetAside { name, .. } => ("set_aside", name, Vec::new()),
         Refusal::UnknownService { name, near } => ("unknown_service", name, near.clone()),
     };
     let lines = refusal_lines(refusal, verb, Style::Ascii);

@@ -141,6 +141,7 @@ pub fn refusal_lines(refusal: &Refusal, verb: Verb, style: Style) -> Vec<Line> {
             cannot(service),
             Line::error(format!("It depends on {dependency}, which is not registered")).indented(),
         ],
+        Refusal::SetAside { name, reason } => vec![cannot(name), Line::error(reason).indented()],
         Refusal::UnknownService { name, near } => {
             let near: Vec<&str> = near.iter().map(ServiceId::as_str).collect();
             unknown_service_lines(name.as_str(), &near)
