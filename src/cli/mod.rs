@@ -11,6 +11,8 @@ pub mod print;
 mod program;
 mod run;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use exit::Exit;
 pub use print::Printer;

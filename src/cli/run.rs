@@ -141,17 +141,22 @@ async fn with_session(root: &dyn Root, setup: &Setup, face: &mut Face, cli: &Cli
         Ok(session) => session,
         Err(error) => return cannot_begin(face, &error),
     };
+    execute(cli, &session, face).await
+}
+
+/// Runs one command, or the one-shot board, on an open session.
+pub(super) async fn execute(cli: &Cli, session: &Session, face: &mut Face) -> Exit {
     if !session.registry.is_usable() {
         for found in &session.registry.diagnostics {
             face.out.error(&found.to_string());
         }
         return Exit::Usage;
     }
-    say_registry(face, &session);
+    say_registry(face, session);
     let exit = match &cli.command {
-        None => commands::once(cli.console.format.unwrap_or_default(), &session, face).await,
-        Some(Command::Platform(command)) => commands::platform(command, &session, face).await,
-        Some(Command::Services(command)) => commands::services(command, &session, face).await,
+        None => commands::once(cli.console.format.unwrap_or_default(), session, face).await,
+        Some(Command::Platform(command)) => commands::platform(command, session, face).await,
+        Some(Command::Services(command)) => commands::services(command, session, face).await,
     };
     match exit {
         Ok(Exit::Done) if face.out.has_failed() => Exit::Failed,

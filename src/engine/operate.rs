@@ -151,14 +151,17 @@ impl Drive {
         self.skip_what_needs_the_failed();
     }
 
-    /// In the plan's order, so that a failure reaches everything above it.
-    fn skip_what_needs_the_failed(&mut self) {
+    /// In the plan's order, so that a failure reaches everything above it. Returns who was skipped now.
+    fn skip_what_needs_the_failed(&mut self) -> Vec<ServiceId> {
+        let mut skipped = Vec::new();
         for step in self.open_steps() {
             let broken = step.after.iter().find(|id| self.ended.get(*id).is_some_and(|end| !end.is_success()));
             if let Some(because) = broken.cloned() {
                 self.skip(&step.service, &because);
+                skipped.push(step.service);
             }
         }
+        skipped
     }
 
     /// Hands every start to its actor at once; each waits for what it needs.
@@ -244,6 +247,10 @@ impl Drive {
         steps: &[Step],
         waiting: &mut HashMap<ServiceId, HashSet<ServiceId>>,
     ) {
+        // A service that was skipped answers once more, when it has given its wait up.
+        if self.ended.contains_key(id) {
+            return;
+        }
         match end {
             StartEnd::AlreadyRunning(instance) => {
                 self.tell_found_running(id, instance);
@@ -282,12 +289,12 @@ impl Drive {
             }
             if is_success {
                 self.order(&step.service, Order::DependencyReady(id.clone())).await;
-            } else if !self.ended.contains_key(&step.service) {
-                self.order(&step.service, Order::AbandonStart).await;
             }
         }
         if !is_success {
-            self.skip_what_needs_the_failed();
+            for skipped in self.skip_what_needs_the_failed() {
+                self.order(&skipped, Order::AbandonStart).await;
+            }
         }
     }
 

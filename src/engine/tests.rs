@@ -54,6 +54,10 @@ async fn wait_for_kind(handle: &Handle, name: &str, kind: StateKind) -> Arc<Snap
     wait_for(handle, |snapshot| snapshot.service(name).is_some_and(|service| service.kind() == kind)).await
 }
 
+async fn wait_until_alive(handle: &Handle, name: &str) -> Arc<Snapshot> {
+    wait_for(handle, |snapshot| snapshot.service(name).is_some_and(|service| service.state.is_alive())).await
+}
+
 fn platform() -> Vec<ServiceSpec> {
     vec![
         checked_service("orchestrator", ""),
@@ -126,6 +130,19 @@ async fn a_failed_start_skips_what_needs_it_and_starts_the_rest() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failure_reaches_everything_above_it_and_nobody_waits_for_ever() {
+    let world = World::new();
+    world.script("a", Script { launch_fails: Some("exec format error"), ..Script::default() });
+    let chain = ["a", "b", "c", "d"].windows(2).map(|pair| checked_service(pair[1], pair[0]));
+    let handle = engine(&world, std::iter::once(checked_service("a", "")).chain(chain));
+    let (_, summary) = operate(&handle, Verb::Start, "d").await;
+    assert_eq!((summary.failed, summary.skipped), (ids("a"), ids("b c d")));
+    for name in ["b", "c", "d"] {
+        wait_for_kind(&handle, name, StateKind::Stopped).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_service_that_is_not_ready_in_time_keeps_running_and_says_why() {
     let world = World::new();
     world.script("orchestrator", Script { ready_after: None, ..Script::default() });
@@ -153,7 +170,7 @@ async fn a_death_during_the_wait_is_reported_at_once() {
     world.script("orchestrator", Script { ready_after: None, ..Script::default() });
     let handle = engine(&world, platform());
     let mut operation = handle.begin(request(Verb::Start, "orchestrator")).await.unwrap().unwrap();
-    wait_for_kind(&handle, "orchestrator", StateKind::Starting).await;
+    wait_until_alive(&handle, "orchestrator").await;
     let died_at = Instant::now();
     world.shows("orchestrator", Presence::Failed { reason: died(7) }).await;
     let failure = loop {
@@ -381,7 +398,7 @@ async fn cancelling_gives_up_the_wait_and_keeps_what_was_started() {
     world.script("orchestrator", Script { ready_after: None, ..Script::default() });
     let handle = engine(&world, platform());
     let mut operation = handle.begin(request(Verb::Start, "control-center")).await.unwrap().unwrap();
-    wait_for_kind(&handle, "orchestrator", StateKind::Starting).await;
+    wait_until_alive(&handle, "orchestrator").await;
     wait_for_kind(&handle, "control-center", StateKind::Waiting).await;
     operation.cancel.cancel();
     let summary = loop {
