@@ -2,5 +2,7 @@
 
 pub mod backoff;
 pub mod explain;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod plan;
 pub mod streak;
