@@ -4,12 +4,11 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, timeout_at};
 
 use super::launch::{FIRST_PAUSE, LONGEST_PAUSE};
 use super::look::Look;
+use super::watch::watchable;
 use super::{BinaryBackend, transient};
 use crate::engine::ports::{BackendError, StopError};
 use crate::host::process;
@@ -129,7 +128,7 @@ impl BinaryBackend {
 
 /// Waits for the end of a process; false when the deadline came first. Cancel safe.
 async fn ended_by(pidfd: OwnedFd, deadline: Instant) -> Result<bool, BackendError> {
-    let watched = AsyncFd::register_with_interest(pidfd, Interest::READABLE).map_err(|error| transient("pidfd", &error))?;
+    let watched = watchable(pidfd).map_err(|error| transient("pidfd", &error))?;
     match timeout_at(deadline, watched.readable()).await {
         Ok(Ok(_)) => Ok(true),
         Ok(Err(error)) => Err(transient("pidfd", &error)),

@@ -102,8 +102,14 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A descriptor that tokio waits on until it is readable.
+#[expect(deprecated, reason = "the replacement is unsafe, for descriptors that change their number; an OwnedFd never does")]
+pub(super) fn watchable(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(descriptor, Interest::READABLE)
+}
+
 async fn wait_for_end(pidfd: OwnedFd) {
-    match AsyncFd::register_with_interest(pidfd, Interest::READABLE) {
+    match watchable(pidfd) {
         Ok(watched) => {
             if let Err(error) = watched.readable().await {
                 tracing::warn!(%error, "waiting on a pidfd failed");
@@ -136,7 +142,7 @@ async fn watch_directory(
             // What was written before the watch was set.
             send_all(to, known()).await;
         }
-        let instance = AsyncFd::register_with_interest(instance, Interest::READABLE)?;
+        let instance = watchable(instance)?;
         let mut is_armed = true;
         while is_armed {
             let mut ready = tokio::select! {
