@@ -1,1 +1,4 @@
-//! To be written.
+//! Fakes and builders for tests; never part of a release.
+
+pub mod builders;
+pub mod world;
