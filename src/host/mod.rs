@@ -1,1 +1,3 @@
-//! To be written.
+//! What this machine runs: process identities and trees.
+
+pub mod process;
