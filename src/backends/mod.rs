@@ -1,1 +1,3 @@
-//! To be written.
+//! The modes a service can run in, one adapter each.
+
+pub mod binary;

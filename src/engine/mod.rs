@@ -1,8 +1,25 @@
 //! The engine: observes, decides, acts, observes again. Knows no adapter, no file format and no face.
 //!
-//! One supervisor task owns the registry and the published snapshot, one actor task per service owns its machine and its probe
-//! timer, and one task drives each operation. They share no memory. See `ARCHITECTURE.md` for the picture.
+//! ```text
+//!   Handle ──Command──▶ Supervisor ──spawns──▶ operation tasks ──Order──▶ one actor per service ──▶ Backend, Probe
+//!      ▲                 │      ▲                     ▲                     │            │
+//!      └──watch Snapshot─┘      └────────Report───────┼─────────────────────┘            │
+//!                                                     └──────────────News────────────────┘
+//! ```
+//!
+//! The supervisor owns the registry, the graph and the published snapshot; an actor owns its service's machine and probe timer; an
+//! operation's task owns its plan. They share no memory. Orders flow down, reports and news flow up: the supervisor never waits for an
+//! actor, and an actor never waits for an operation (its news channel has room for all it will ever say).
 
+mod actor;
 pub mod handle;
+mod operate;
 pub mod operation;
 pub mod ports;
+mod preflight;
+mod supervisor;
+
+pub use supervisor::{Options, Ports, spawn};
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,16 @@
 //! From a request to a plan: which services act, in which order, or why nothing may happen.
 
+mod board;
+mod restart;
+mod start;
+mod steps;
+mod stop;
+#[cfg(test)]
+mod tests;
+
 use crate::graph::Graph;
 use crate::model::{Actor, ServiceId, Snapshot, StopHow};
+use board::Board;
 
 /// What is asked of several services at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +63,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Running dependents that a restart leaves running, by restarted service (R55).
     pub left_running: Vec<(ServiceId, Vec<ServiceId>)>,
+    /// Services that nobody named and that may not act, with the reason: one of them does not keep the others of
+    /// [`Targets::All`] from acting. In registry order; they are in no step.
+    pub refused: Vec<(ServiceId, Refusal)>,
 }
 
 /// One service's part in a plan.
@@ -118,6 +130,14 @@ pub enum Refusal {
         /// The name that is not registered.
         dependency: ServiceId,
     },
+    /// In the registry's file, but not usable.
+    #[error("{name} was set aside: {reason}")]
+    SetAside {
+        /// As given.
+        name: ServiceId,
+        /// What is wrong with it in the file.
+        reason: String,
+    },
     /// Not in the registry (M21).
     #[error("unknown service: {name}")]
     UnknownService {
@@ -128,12 +148,23 @@ pub enum Refusal {
     },
 }
 
-/// Turns a request into a plan.
+/// Turns a request into a plan. "Running" means [`crate::model::ServiceState::is_alive`].
 ///
 /// # Errors
-/// [`Refusal`], for the first target in the order given that may not act. Nothing has happened then.
-pub fn plan(_graph: &Graph, _snapshot: &Snapshot, request: Request) -> Result<Plan, Refusal> {
-    Ok(Plan { request, steps: Vec::new(), left_running: Vec::new() })
+/// [`Refusal`], for the first target in the order given that may not act; names that are not registered come before everything else.
+/// Nothing has happened then. Of [`Targets::All`], services that may not act are left out, see [`Plan::refused`].
+pub fn plan(graph: &Graph, snapshot: &Snapshot, request: Request) -> Result<Plan, Refusal> {
+    let board = Board::new(graph, snapshot);
+    if let Targets::Named(names) = &request.targets {
+        board.check_names(names)?;
+    }
+    match request.verb {
+        Verb::Start | Verb::StartOrRestart => start::checked(&board, request),
+        Verb::StartUnchecked => Ok(start::unchecked(&board, request)),
+        Verb::Stop => stop::guarded(&board, request),
+        Verb::StopForced { .. } => Ok(stop::forced(&board, request)),
+        Verb::Restart | Verb::RestartWithDependents => restart::plan(&board, request),
+    }
 }
 
 fn names(ids: &[ServiceId]) -> String {

@@ -26,6 +26,12 @@ impl Streak {
         self.failures
     }
 
+    /// As after `retries` failures in a row: a start that ran out of time has had its chances.
+    #[must_use]
+    pub fn exhausted(self) -> Self {
+        Self { health: Health::Unhealthy, failures: self.threshold, ..self }
+    }
+
     /// Takes one result in: one success is health, `retries` failures in a row are not.
     #[must_use]
     pub fn after(self, verdict: ProbeVerdict) -> Self {

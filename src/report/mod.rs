@@ -1,1 +1,36 @@
-//! To be written.
+//! What a person or a script is told: rows, sentences and JSON shapes, the same for the console and the command.
+//!
+//! Pure: values in, values out. No terminal, no clock (moments arrive as values), no asking the engine. Every text that came from
+//! outside passes [`safe`] on its way into a sentence, so that no service, file or error can send codes to a terminal.
+
+mod health;
+mod json;
+mod line;
+mod list;
+mod narrator;
+mod outcome;
+mod phrases;
+mod plan;
+mod row;
+mod status;
+mod style;
+#[cfg(test)]
+mod tests;
+mod text;
+mod turns;
+
+pub use health::{platform_health, service_health};
+pub use json::{
+    BoardReport, FindingReport, HealthReport, HealthSummary, IssueReport, ListReport, OperationCounts, OperationReport,
+    OperationServiceReport, PlatformHealthReport, RefusalReport, ServiceReport, ServiceStatusReport,
+};
+pub use line::{Line, Stream};
+pub use list::{board_table, services_list};
+pub use narrator::{Narrator, Telling};
+pub use outcome::{OutcomeLedger, refusal_report, summary_sentence};
+pub use phrases::{failure_lines, finding_line, refusal_lines, unknown_service_lines};
+pub use plan::plan_text;
+pub use row::{Row, rows};
+pub use status::{Issue, issues, platform_status, service_status};
+pub use style::{Icon, Style};
+pub use text::{pad, safe, seconds};

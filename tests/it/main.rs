@@ -1,1 +1,3 @@
+//! Integration tests: the pieces together, and the real executables.
 
+mod architecture;

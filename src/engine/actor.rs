@@ -1,0 +1,388 @@
+//! One task per service: its machine, its backend calls, its probe timer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{Notify, Semaphore, broadcast, mpsc};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::ports::StopError;
+use super::supervisor::Ports;
+use crate::lifecycle::machine::{Effect, Input, Machine, Policy, StartEnd, Step, StopEnd, StopFailure, step};
+use crate::model::{
+    Actor as Cause, Event, Health, HealthHistory, Launch, LaunchOrigin, ProbeOutcome, ServiceId, ServiceSnapshot,
+    ServiceSpec, ServiceState, StateKind, StopHow,
+};
+
+/// All services that start together probe at most this often.
+const READINESS_PROBES_PER_SECOND: u32 = 5_000;
+
+/// How many services may be launched at the same moment: a launch is two processes, and more at once only slow each other down.
+pub(super) const LAUNCHES_AT_ONCE: usize = 16;
+
+/// What an actor is told.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Run, after these are ready. News comes until [`News::StartEnded`].
+    Start { on: Vec<ServiceId>, cause: Cause, news: mpsc::Sender<(ServiceId, News)> },
+    /// One of them is ready.
+    DependencyReady(ServiceId),
+    /// Stop waiting for them.
+    AbandonStart,
+    /// Do not run. News comes until [`News::StopEnded`].
+    Stop { how: StopHow, cause: Cause, news: mpsc::Sender<(ServiceId, News)> },
+    /// The registry says something else now.
+    Reconfigure(Arc<ServiceSpec>),
+}
+
+/// What an operation hears from the services it ordered something.
+#[derive(Debug)]
+pub(super) enum News {
+    StartBegan,
+    Launched(Launch),
+    StartEnded(StartEnd),
+    StopEnded(StopEnd),
+}
+
+/// What the supervisor hears from all services.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) snapshot: Arc<ServiceSnapshot>,
+}
+
+/// The supervisor's way to an actor.
+#[derive(Debug, Clone)]
+pub(super) struct Contact {
+    pub(super) orders: mpsc::Sender<Order>,
+    /// "Look again": many hints before the next look are one look.
+    pub(super) hint: Arc<Notify>,
+}
+
+/// What all actors share: two counters, and nothing that is a truth about services.
+#[derive(Debug, Clone)]
+pub(super) struct Crowd {
+    n_starting: Arc<AtomicUsize>,
+    launches: Arc<Semaphore>,
+}
+
+impl Crowd {
+    pub(super) fn new() -> Self {
+        Self { n_starting: Arc::new(AtomicUsize::new(0)), launches: Arc::new(Semaphore::new(LAUNCHES_AT_ONCE)) }
+    }
+
+    /// The shortest distance between two readiness probes of one service, given how many are starting.
+    fn probe_spacing(&self) -> Duration {
+        let n = u32::try_from(self.n_starting.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
+        Duration::from_secs(1) / READINESS_PROBES_PER_SECOND * n.min(10_000)
+    }
+}
+
+/// One service's task.
+pub(super) struct Actor {
+    spec: Arc<ServiceSpec>,
+    machine: Machine,
+    history: Arc<HealthHistory>,
+    ports: Ports,
+    crowd: Crowd,
+    is_counted_as_starting: bool,
+    cause: Cause,
+    start_news: Vec<mpsc::Sender<(ServiceId, News)>>,
+    stop_news: Vec<mpsc::Sender<(ServiceId, News)>>,
+    reports: mpsc::Sender<Report>,
+    events: broadcast::Sender<Event>,
+    tasks: JoinSet<Input>,
+    hint: Arc<Notify>,
+    reported: Option<Arc<ServiceSnapshot>>,
+}
+
+impl Actor {
+    /// Makes the actor and the way to it; [`Actor::run`] is its life.
+    pub(super) fn new(
+        spec: Arc<ServiceSpec>,
+        policy: Policy,
+        ports: Ports,
+        crowd: Crowd,
+        reports: mpsc::Sender<Report>,
+        events: broadcast::Sender<Event>,
+        hint: Arc<Notify>,
+    ) -> Self {
+        Self {
+            machine: Machine::new(policy, Instant::now().into_std()),
+            spec,
+            history: Arc::default(),
+            ports,
+            crowd,
+            is_counted_as_starting: false,
+            cause: Cause::Outside,
+            start_news: Vec::new(),
+            stop_news: Vec::new(),
+            reports,
+            events,
+            tasks: JoinSet::new(),
+            hint,
+            reported: None,
+        }
+    }
+
+    /// Lives until the way to it is dropped. `policy_of` derives a policy from a changed specification.
+    pub(super) async fn run(
+        mut self,
+        mut orders: mpsc::Receiver<Order>,
+        policy_of: impl Fn(&ServiceSpec) -> Policy + Send,
+    ) {
+        enum Heard {
+            Order(Option<Order>),
+            Hint,
+            Task(Result<Input, JoinError>),
+            Tick,
+        }
+        let observed = self.observe().await;
+        self.take(observed);
+        self.report().await;
+        loop {
+            let wake = self.machine.next_wake().map(Instant::from_std);
+            let heard = tokio::select! {
+                order = orders.recv() => Heard::Order(order),
+                Some(ended) = self.tasks.join_next() => Heard::Task(ended),
+                () = self.hint.notified() => Heard::Hint,
+                () = sleep_until(wake) => Heard::Tick,
+            };
+            match heard {
+                Heard::Order(None) => return,
+                Heard::Order(Some(order)) => self.obey(order, &policy_of),
+                Heard::Task(Ok(input)) => self.take(input),
+                Heard::Task(Err(error)) => self.task_failed(&error),
+                Heard::Hint => {
+                    let observed = self.observe().await;
+                    self.take(observed);
+                }
+                Heard::Tick => self.take(Input::Tick),
+            }
+            self.report().await;
+        }
+    }
+
+    fn obey(&mut self, order: Order, policy_of: &impl Fn(&ServiceSpec) -> Policy) {
+        match order {
+            Order::Start { on, cause, news } => {
+                self.cause = cause;
+                self.start_news.push(news);
+                self.take(Input::StartRequested { on });
+            }
+            Order::DependencyReady(id) => self.take(Input::DependencyReady(id)),
+            Order::AbandonStart => self.take(Input::StartAbandoned),
+            Order::Stop { how, cause, news } => {
+                self.cause = cause;
+                self.stop_news.push(news);
+                self.take(Input::StopRequested { how, grace: self.spec.startup.stop_timeout });
+            }
+            Order::Reconfigure(spec) => {
+                self.machine.reconfigure(policy_of(&spec), Instant::now().into_std());
+                self.spec = spec;
+            }
+        }
+    }
+
+    async fn observe(&self) -> Input {
+        Input::Observed(self.ports.backend.observe(&self.spec).await.map_err(|error| error.message))
+    }
+
+    /// Takes one input in and performs the effects.
+    fn take(&mut self, input: Input) {
+        let now = Instant::now().into_std();
+        if let Input::Probed { instance, outcome: ProbeOutcome::Answered(report) } = &input
+            && self.machine.state().instance() == Some(instance)
+            && self.machine.state().kind() == StateKind::Running
+        {
+            let mut history = (*self.history).clone();
+            history.push(report);
+            self.history = Arc::new(history);
+        }
+        let Step { machine, effects } = step(self.machine.clone(), input, now);
+        self.machine = machine;
+        self.count_starting();
+        self.machine.space_probes(now + self.crowd.probe_spacing());
+        for effect in effects {
+            self.perform(effect);
+        }
+    }
+
+    fn count_starting(&mut self) {
+        let is_starting = matches!(self.machine.state(), ServiceState::Starting { .. });
+        if is_starting != self.is_counted_as_starting {
+            self.is_counted_as_starting = is_starting;
+            if is_starting {
+                self.crowd.n_starting.fetch_add(1, Ordering::Relaxed);
+            } else {
+                self.crowd.n_starting.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Launch => {
+                let (backend, spec, launches) =
+                    (Arc::clone(&self.ports.backend), Arc::clone(&self.spec), Arc::clone(&self.crowd.launches));
+                self.tasks.spawn(async move {
+                    // The semaphore is never closed; a launch without a permit would only be a launch too many.
+                    let _permit = launches.acquire_owned().await;
+                    match backend.start(&spec).await {
+                        Ok(launch) => Input::Launched(launch),
+                        Err(error) => Input::LaunchFailed { message: error.message, remedy: error.remedy },
+                    }
+                });
+            }
+            Effect::Stop { how, grace } => {
+                let (backend, spec) = (Arc::clone(&self.ports.backend), Arc::clone(&self.spec));
+                self.tasks.spawn(async move {
+                    Input::StopReported(backend.stop(&spec, how, grace).await.map_err(|error| StopFailure {
+                        remedy: match &error {
+                            StopError::StillAlive { .. } => Some("use --force to kill it".to_owned()),
+                            StopError::Backend(error) => error.remedy.clone(),
+                        },
+                        message: error.to_string(),
+                    }))
+                });
+            }
+            Effect::Probe { instance } => {
+                let (probe, spec) = (Arc::clone(&self.ports.probe), Arc::clone(&self.spec));
+                self.tasks.spawn(async move {
+                    let outcome = probe.probe(&spec.health_check.check, spec.health_check.timeout).await;
+                    Input::Probed { instance, outcome }
+                });
+            }
+            Effect::Tend => {
+                let (backend, spec, hint) =
+                    (Arc::clone(&self.ports.backend), Arc::clone(&self.spec), Arc::clone(&self.hint));
+                self.tasks.spawn(async move {
+                    if let Err(error) = backend.tend(&spec).await {
+                        tracing::warn!(service = %spec.id, %error, "the guardian could not be replaced");
+                    }
+                    hint.notify_one();
+                    Input::Tick
+                });
+            }
+            Effect::Tell(what) => {
+                let event = Event { at: SystemTime::now(), service: self.spec.id.clone(), what, actor: self.cause };
+                tracing::info!(service = %event.service, actor = %event.actor, "{}", event.what);
+                self.ports.store.record(&event);
+                // Nobody has to listen.
+                let _ = self.events.send(event);
+            }
+            Effect::StartBegan => self.tell_start(|| News::StartBegan),
+            Effect::StartLaunched(launch) => self.tell_start(|| News::Launched(launch.clone())),
+            Effect::StartEnded(end) => {
+                // Only one of those who wait made the instance; the others found it.
+                self.tell_start(|| News::StartEnded(end.clone()));
+                self.start_news.clear();
+                self.cause = Cause::Outside;
+            }
+            Effect::StopEnded(end) => {
+                if matches!(end, StopEnd::Failed(_)) {
+                    self.hint.notify_one();
+                }
+                for news in self.stop_news.drain(..) {
+                    let _ = news.try_send((self.spec.id.clone(), News::StopEnded(end.clone())));
+                }
+                self.cause = Cause::Outside;
+            }
+        }
+    }
+
+    fn tell_start(&self, news: impl Fn() -> News) {
+        for waiting in &self.start_news {
+            // An operation that was dropped no longer listens, and a living one has room for all of it.
+            let _ = waiting.try_send((self.spec.id.clone(), news()));
+        }
+    }
+
+    /// A task of ours panicked: whatever waits for its end hears that it failed, and the truth is looked at again.
+    fn task_failed(&mut self, error: &JoinError) {
+        tracing::error!(service = %self.spec.id, %error, "a task of the engine failed");
+        let message = "a task of the engine failed; see the program's own log".to_owned();
+        self.take(Input::LaunchFailed { message: message.clone(), remedy: None });
+        if matches!(self.machine.state(), ServiceState::Stopping { .. }) {
+            self.take(Input::StopReported(Err(StopFailure { message, remedy: None })));
+        }
+        self.hint.notify_one();
+    }
+
+    async fn report(&mut self) {
+        let snapshot = ServiceSnapshot {
+            spec: Arc::clone(&self.spec),
+            intent: self.machine.intent(),
+            state: self.machine.state().clone(),
+            entered: self.machine.entered(),
+            next_probe: self.machine.next_probe(),
+            last_probe: self.machine.last_probe().cloned(),
+            history: Arc::clone(&self.history),
+            restarts: self.machine.restarts(),
+            last_exit: self.machine.last_exit(),
+            notes: self.machine.notes().to_vec(),
+        };
+        if self.reported.as_ref().is_some_and(|reported| looks_the_same(reported, &snapshot)) {
+            return;
+        }
+        let snapshot = Arc::new(snapshot);
+        self.reported = Some(Arc::clone(&snapshot));
+        // The supervisor ends before its actors only when everything ends.
+        let _ = self.reports.send(Report { snapshot }).await;
+    }
+}
+
+/// Whether nobody could tell the two apart but by the moment of the next probe, which alone is no news.
+fn looks_the_same(a: &ServiceSnapshot, b: &ServiceSnapshot) -> bool {
+    Arc::ptr_eq(&a.spec, &b.spec)
+        && Arc::ptr_eq(&a.history, &b.history)
+        && a.intent == b.intent
+        && a.state == b.state
+        && a.last_probe == b.last_probe
+        && a.restarts == b.restarts
+        && a.last_exit == b.last_exit
+        && a.notes == b.notes
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        if self.is_counted_as_starting {
+            self.crowd.n_starting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Cancel safe.
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What a start's news say about who made the instance, for progress.
+pub(super) fn is_own(launch: &Launch) -> bool {
+    launch.origin == LaunchOrigin::Started
+}
+
+/// Whether a service needs no waiting for: it runs and is not known to be unwell.
+pub(super) fn is_ready(service: &ServiceSnapshot) -> bool {
+    match &service.state {
+        ServiceState::Running { health, .. } => match service.spec.health_check.check {
+            crate::model::Check::None => true,
+            crate::model::Check::Http { .. }
+            | crate::model::Check::Tcp { .. }
+            | crate::model::Check::Command { .. }
+            | crate::model::Check::File { .. } => *health == Health::Healthy,
+        },
+        ServiceState::Unknown { .. }
+        | ServiceState::Stopped
+        | ServiceState::Waiting { .. }
+        | ServiceState::Launching { .. }
+        | ServiceState::Starting { .. }
+        | ServiceState::Stopping { .. }
+        | ServiceState::Backoff { .. }
+        | ServiceState::Failed { .. } => false,
+    }
+}

@@ -1,0 +1,389 @@
+//! The one task that owns the registry, the graph and the published snapshot.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::actor::{Actor, Contact, Crowd, Order, Report};
+use super::handle::{Attempts, Checked, Command, Handle};
+use super::operate::{self, Circumstances};
+use super::operation::{Operation, Plan, Refusal, Request};
+use super::ports::{Backend, Host, LogSource, Probe, Store};
+use super::preflight;
+use crate::graph::Graph;
+use crate::lifecycle::machine::{Policy, Probing, Tending};
+use crate::lifecycle::plan::plan;
+use crate::model::{
+    Check, Event, ProbeOutcome, ProbeVerdict, Registry, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, Snapshot,
+};
+use crate::preflight::Finding;
+
+/// Orders that may wait for one actor; an order is rare.
+const ORDERS: usize = 16;
+
+/// Reports that may wait for the supervisor.
+const REPORTS: usize = 1_024;
+
+/// Events that a slow reader may be behind before it misses some.
+const EVENTS: usize = 1_024;
+
+/// From one attempt of a one-shot check to the next (A47).
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// The world, as the engine uses it.
+#[derive(Clone)]
+pub struct Ports {
+    /// Starts, stops, observes.
+    pub backend: Arc<dyn Backend>,
+    /// Asks services how they are.
+    pub probe: Arc<dyn Probe>,
+    /// Knows this machine.
+    pub host: Arc<dyn Host>,
+    /// Keeps the timeline.
+    pub store: Arc<dyn Store>,
+    /// Has the last words of a failed start.
+    pub logs: Arc<dyn LogSource>,
+}
+
+/// How much the engine does by itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Whether running services are probed at their interval.
+    pub probing: Probing,
+    /// Whether killed guardians are replaced.
+    pub tending: Tending,
+}
+
+/// Starts an engine on the current runtime. It observes every service at once, starts nothing, and ends when the last handle is dropped;
+/// services go on.
+pub fn spawn(registry: Registry, ports: Ports, options: Options) -> Handle {
+    let (commands, inbox) = mpsc::channel(64);
+    let (events, _) = broadcast::channel(EVENTS);
+    let (reports, incoming) = mpsc::channel(REPORTS);
+    let registry = Arc::new(registry);
+    let empty = Snapshot { generation: 0, registry: Arc::clone(&registry), services: Vec::new() };
+    let (publisher, snapshots) = watch::channel(Arc::new(empty));
+    let mut supervisor = Supervisor {
+        graph: Arc::new(Graph::new(&registry)),
+        changes: ports.backend.changes(),
+        registry: Arc::clone(&registry),
+        ports,
+        options,
+        grid: Instant::now(),
+        crowd: Crowd::new(),
+        services: HashMap::new(),
+        contacts: HashMap::new(),
+        unsettled: HashSet::new(),
+        early: Vec::new(),
+        reports,
+        incoming,
+        events: events.clone(),
+        publisher,
+        generation: 0,
+        actors: JoinSet::new(),
+        actor_names: HashMap::new(),
+        tasks: JoinSet::new(),
+    };
+    for spec in &registry.services {
+        supervisor.add(Arc::clone(spec));
+    }
+    tokio::spawn(supervisor.run(inbox));
+    Handle { commands, snapshots, events }
+}
+
+struct Supervisor {
+    registry: Arc<Registry>,
+    graph: Arc<Graph>,
+    ports: Ports,
+    options: Options,
+    grid: Instant,
+    crowd: Crowd,
+    services: HashMap<ServiceId, Arc<ServiceSnapshot>>,
+    contacts: HashMap<ServiceId, Contact>,
+    /// Services that have not been looked at yet.
+    unsettled: HashSet<ServiceId>,
+    /// Commands that need to know the state of every service and came before that.
+    early: Vec<Command>,
+    reports: mpsc::Sender<Report>,
+    incoming: mpsc::Receiver<Report>,
+    changes: mpsc::Receiver<ServiceId>,
+    events: broadcast::Sender<Event>,
+    publisher: watch::Sender<Arc<Snapshot>>,
+    generation: u64,
+    actors: JoinSet<()>,
+    actor_names: HashMap<Id, ServiceId>,
+    tasks: JoinSet<()>,
+}
+
+impl Supervisor {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        enum Heard {
+            Command(Option<Command>),
+            Reports,
+            Hint(ServiceId),
+            ActorEnded(Result<(Id, ()), JoinError>),
+            TaskEnded(Result<(), JoinError>),
+        }
+        let mut reports = Vec::new();
+        self.publish();
+        self.answer_early();
+        loop {
+            let heard = tokio::select! {
+                _ = self.incoming.recv_many(&mut reports, REPORTS) => Heard::Reports,
+                command = inbox.recv() => Heard::Command(command),
+                Some(id) = self.changes.recv() => Heard::Hint(id),
+                Some(ended) = self.actors.join_next_with_id() => Heard::ActorEnded(ended),
+                Some(ended) = self.tasks.join_next() => Heard::TaskEnded(ended),
+            };
+            match heard {
+                Heard::Command(None) => return,
+                Heard::Command(Some(command)) => self.take(command),
+                Heard::Reports => self.take_reports(&mut reports),
+                Heard::Hint(id) => {
+                    if let Some(contact) = self.contacts.get(&id) {
+                        contact.hint.notify_one();
+                    }
+                }
+                Heard::ActorEnded(ended) => self.actor_ended(&ended),
+                Heard::TaskEnded(ended) => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "an operation failed inside");
+                    }
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, spec: Arc<ServiceSpec>) {
+        let (orders, order_inbox) = mpsc::channel(ORDERS);
+        let hint = Arc::new(Notify::new());
+        let (options, grid) = (self.options, self.grid.into_std());
+        let policy_of = move |spec: &ServiceSpec| Policy::new(spec, options.probing, options.tending, grid);
+        let id = spec.id.clone();
+        let actor = Actor::new(
+            Arc::clone(&spec),
+            policy_of(&spec),
+            self.ports.clone(),
+            self.crowd.clone(),
+            self.reports.clone(),
+            self.events.clone(),
+            Arc::clone(&hint),
+        );
+        let task = self.actors.spawn(actor.run(order_inbox, policy_of));
+        self.actor_names.insert(task.id(), id.clone());
+        self.contacts.insert(id.clone(), Contact { orders, hint });
+        self.unsettled.insert(id);
+    }
+
+    fn take_reports(&mut self, reports: &mut Vec<Report>) {
+        for Report { snapshot } in reports.drain(..) {
+            let id = snapshot.id().clone();
+            if !self.contacts.contains_key(&id) {
+                continue;
+            }
+            self.unsettled.remove(&id);
+            self.services.insert(id, snapshot);
+        }
+        self.drop_finished_strangers();
+        self.publish();
+        self.answer_early();
+    }
+
+    /// A service that left the registry while it ran goes when it stops.
+    fn drop_finished_strangers(&mut self) {
+        let gone: Vec<ServiceId> = self
+            .services
+            .values()
+            .filter(|service| self.registry.position(service.id()).is_none() && !service.state.is_alive())
+            .map(|service| service.id().clone())
+            .collect();
+        for id in gone {
+            self.services.remove(&id);
+            self.contacts.remove(&id);
+        }
+    }
+
+    fn publish(&mut self) {
+        let registered = self.registry.services.iter().filter_map(|spec| self.services.get(&spec.id));
+        let mut services: Vec<Arc<ServiceSnapshot>> = registered.cloned().collect();
+        if services.len() < self.services.len() {
+            let mut strangers: Vec<&Arc<ServiceSnapshot>> =
+                self.services.values().filter(|service| self.registry.position(service.id()).is_none()).collect();
+            strangers.sort_by(|a, b| a.id().cmp(b.id()));
+            services.extend(strangers.into_iter().map(with_stranger_note));
+        }
+        self.generation += 1;
+        self.publisher.send_replace(Arc::new(Snapshot {
+            generation: self.generation,
+            registry: Arc::clone(&self.registry),
+            services,
+        }));
+    }
+
+    fn answer_early(&mut self) {
+        if self.unsettled.is_empty() {
+            for command in std::mem::take(&mut self.early) {
+                self.take(command);
+            }
+        }
+    }
+
+    fn take(&mut self, command: Command) {
+        if !self.unsettled.is_empty() && !matches!(command, Command::Reload { .. }) {
+            self.early.push(command);
+            return;
+        }
+        // Whoever no longer waits for an answer does not get one.
+        match command {
+            Command::Settled { answer } => {
+                let _ = answer.send(());
+            }
+            Command::Plan { request, answer } => drop(answer.send(self.plan(request))),
+            Command::Begin { request, answer } => drop(answer.send(self.begin(request))),
+            Command::Check { services, attempts, answer } => self.check(services, attempts, answer),
+            Command::Preflight { service, answer } => self.preflight(service, answer),
+            Command::Reload { registry, answer } => {
+                self.reload(registry);
+                let _ = answer.send(());
+            }
+        }
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.publisher.borrow().clone()
+    }
+
+    fn plan(&self, request: Request) -> Result<Plan, Refusal> {
+        plan(&self.graph, &self.snapshot(), request)
+    }
+
+    fn begin(&mut self, request: Request) -> Result<Operation, Refusal> {
+        let plan = self.plan(request)?;
+        let cancel = CancellationToken::new();
+        let (progress, receiver) = mpsc::channel(operate::progress_room(&plan));
+        self.tasks.spawn(operate::drive(Circumstances {
+            plan: plan.clone(),
+            snapshot: self.snapshot(),
+            graph: Arc::clone(&self.graph),
+            ports: self.ports.clone(),
+            contacts: self.contacts.clone(),
+            progress,
+            cancel: cancel.clone(),
+        }));
+        Ok(Operation { plan, progress: receiver, cancel })
+    }
+
+    fn check(
+        &mut self,
+        services: Vec<ServiceId>,
+        attempts: Attempts,
+        answer: oneshot::Sender<Vec<(ServiceId, Checked)>>,
+    ) {
+        let (snapshot, ports) = (self.snapshot(), self.ports.clone());
+        self.tasks.spawn(async move {
+            let checks = services.into_iter().map(|id| {
+                let service = snapshot.service(id.as_str()).cloned();
+                let ports = &ports;
+                async move {
+                    let checked = match service {
+                        Some(service) if service.state.is_alive() => check_one(&service.spec, attempts, ports).await,
+                        Some(_) | None => Checked::NotRunning,
+                    };
+                    (id, checked)
+                }
+            });
+            drop(answer.send(join_all(checks).await));
+        });
+    }
+
+    fn preflight(&mut self, service: ServiceId, answer: oneshot::Sender<Vec<Finding>>) {
+        let (snapshot, graph, ports) = (self.snapshot(), Arc::clone(&self.graph), self.ports.clone());
+        self.tasks.spawn(async move {
+            let mut all = graph.all_dependencies(&service);
+            all.push(service.clone());
+            let mut findings = preflight::check_all(&all, &snapshot, &graph, &ports).await;
+            drop(answer.send(findings.remove(&service).unwrap_or_default()));
+        });
+    }
+
+    /// The difference of two registries, applied: what is unchanged is not touched, and nothing starts or stops.
+    fn reload(&mut self, registry: Registry) {
+        let registry = Arc::new(registry);
+        for spec in &registry.services {
+            match self.contacts.get(&spec.id) {
+                None => self.add(Arc::clone(spec)),
+                Some(contact) => {
+                    let is_changed = self.services.get(&spec.id).is_some_and(|service| service.spec != *spec);
+                    if is_changed && contact.orders.try_send(Order::Reconfigure(Arc::clone(spec))).is_err() {
+                        tracing::error!(service = %spec.id, "the edited registry could not be handed to this service");
+                    }
+                }
+            }
+        }
+        self.graph = Arc::new(Graph::new(&registry));
+        self.registry = registry;
+        self.drop_finished_strangers();
+        self.publish();
+    }
+
+    fn actor_ended(&mut self, ended: &Result<(Id, ()), JoinError>) {
+        let task = match ended {
+            Ok((task, ())) => *task,
+            Err(error) => error.id(),
+        };
+        let Some(id) = self.actor_names.remove(&task) else {
+            return;
+        };
+        let Err(error) = ended else {
+            return;
+        };
+        tracing::error!(service = %id, %error, "the task of a service failed");
+        self.unsettled.remove(&id);
+        self.contacts.remove(&id);
+        if let Some(service) = self.services.get_mut(&id) {
+            let mut changed = (**service).clone();
+            changed.state = ServiceState::Unknown {
+                reason: "the console's own task for it failed; see the program's own log, then open the console again"
+                    .to_owned(),
+            };
+            *service = Arc::new(changed);
+        }
+        self.publish();
+        self.answer_early();
+    }
+}
+
+fn with_stranger_note(service: &Arc<ServiceSnapshot>) -> Arc<ServiceSnapshot> {
+    let mut noted = (**service).clone();
+    noted.notes.push("not in the registry any more; it can be stopped".to_owned());
+    Arc::new(noted)
+}
+
+/// One one-shot check (A47).
+async fn check_one(spec: &ServiceSpec, attempts: Attempts, ports: &Ports) -> Checked {
+    if spec.health_check.check == Check::None {
+        return Checked::NoCheck;
+    }
+    let mut left = match attempts {
+        Attempts::One => 0,
+        Attempts::WithRetries => spec.health_check.retries,
+    };
+    loop {
+        let outcome = ports.probe.probe(&spec.health_check.check, spec.health_check.timeout).await;
+        let has_passed = matches!(
+            &outcome,
+            ProbeOutcome::Answered(report) if report.verdict == ProbeVerdict::Passed
+        );
+        if has_passed || left == 0 {
+            return Checked::Probed(outcome);
+        }
+        left -= 1;
+        tokio::time::sleep(RETRY_DELAY).await;
+    }
+}

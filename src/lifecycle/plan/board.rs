@@ -1,0 +1,146 @@
+//! What a plan is made from: the graph and the states, with look-ups that stay quick for thousands of services.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Refusal, Targets};
+use crate::graph::Graph;
+use crate::model::{ServiceId, ServiceSnapshot, ServiceState, Severity, Snapshot};
+
+/// Less alike than this, and a name is no help to one who mistyped another.
+const LIKENESS: f64 = 0.75;
+
+/// More suggestions than this are noise.
+const MAX_SUGGESTIONS: usize = 3;
+
+/// Graph and states at one moment.
+pub(super) struct Board<'a> {
+    pub(super) graph: &'a Graph,
+    snapshot: &'a Snapshot,
+    services: HashMap<&'a ServiceId, &'a ServiceSnapshot>,
+}
+
+impl<'a> Board<'a> {
+    pub(super) fn new(graph: &'a Graph, snapshot: &'a Snapshot) -> Self {
+        let services = snapshot.services.iter().map(|service| (service.id(), service.as_ref())).collect();
+        Self { graph, snapshot, services }
+    }
+
+    /// The state of a service; `None` for one that the snapshot does not have yet.
+    pub(super) fn state(&self, id: &ServiceId) -> Option<&'a ServiceState> {
+        self.services.get(id).map(|service| &service.state)
+    }
+
+    /// Whether something of it lives.
+    pub(super) fn is_alive(&self, id: &ServiceId) -> bool {
+        self.state(id).is_some_and(ServiceState::is_alive)
+    }
+
+    /// Whether it runs and was not told to stop: a start has nothing to do.
+    pub(super) fn is_up(&self, id: &ServiceId) -> bool {
+        match self.state(id) {
+            Some(ServiceState::Starting { .. } | ServiceState::Running { .. }) => true,
+            Some(
+                ServiceState::Unknown { .. }
+                | ServiceState::Stopped
+                | ServiceState::Waiting { .. }
+                | ServiceState::Launching { .. }
+                | ServiceState::Stopping { .. }
+                | ServiceState::Backoff { .. }
+                | ServiceState::Failed { .. },
+            )
+            | None => false,
+        }
+    }
+
+    /// Whether a stop has something to do: it lives, or is about to by itself or by an earlier request. A stop beats both.
+    pub(super) fn is_stoppable(&self, id: &ServiceId) -> bool {
+        match self.state(id) {
+            Some(
+                ServiceState::Waiting { .. }
+                | ServiceState::Launching { .. }
+                | ServiceState::Starting { .. }
+                | ServiceState::Running { .. }
+                | ServiceState::Stopping { .. }
+                | ServiceState::Backoff { .. },
+            ) => true,
+            Some(ServiceState::Unknown { .. } | ServiceState::Stopped | ServiceState::Failed { .. }) | None => false,
+        }
+    }
+
+    /// Whether `platform start` without names starts it.
+    pub(super) fn is_auto_start(&self, id: &ServiceId) -> bool {
+        self.services.get(id).is_some_and(|service| service.spec.startup.auto_start)
+    }
+
+    /// The named targets, each once, in the order given; or of all services those that `belongs` says, in registry order.
+    pub(super) fn targets(&self, targets: &Targets, belongs: impl Fn(&ServiceId) -> bool) -> Vec<ServiceId> {
+        match targets {
+            Targets::All => self.graph.services().filter(|id| belongs(id)).cloned().collect(),
+            Targets::Named(names) => {
+                let mut seen = HashSet::with_capacity(names.len());
+                names.iter().filter(|name| seen.insert(*name)).cloned().collect()
+            }
+        }
+    }
+
+    /// Whether a service may be started: nothing that it needs, at any depth, is missing or circular.
+    pub(super) fn check_startable(&self, id: &ServiceId) -> Result<(), Refusal> {
+        if let Some(path) = self.graph.cycle_below(id) {
+            return Err(Refusal::Cycle { service: id.clone(), path: path.to_vec() });
+        }
+        match self.graph.missing_below(id) {
+            Some((service, dependency)) => {
+                Err(Refusal::MissingDependency { service: service.clone(), dependency: dependency.clone() })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether all of these are registered.
+    pub(super) fn check_names(&self, names: &[ServiceId]) -> Result<(), Refusal> {
+        match names.iter().find(|name| !self.graph.contains(name)) {
+            Some(name) => Err(self.unknown(name)),
+            None => Ok(()),
+        }
+    }
+
+    fn unknown(&self, name: &ServiceId) -> Refusal {
+        let registry = &self.snapshot.registry;
+        if registry.set_aside.iter().any(|other| other == name.as_str()) {
+            let reason = registry
+                .issues_of(name.as_str())
+                .find(|found| found.severity == Severity::Error)
+                .map_or_else(|| "the registry's diagnostics say why".to_owned(), ToString::to_string);
+            return Refusal::SetAside { name: name.clone(), reason };
+        }
+        let given = name.as_str().to_ascii_lowercase();
+        let mut alike: Vec<(f64, &ServiceId)> = self
+            .graph
+            .services()
+            .map(|id| (strsim::jaro_winkler(&given, &id.as_str().to_ascii_lowercase()), id))
+            .filter(|(likeness, _)| *likeness >= LIKENESS)
+            .collect();
+        // A stable sort: equally alike names stay in registry order.
+        alike.sort_by(|(left, _), (right, _)| right.total_cmp(left));
+        let near = alike.into_iter().take(MAX_SUGGESTIONS).map(|(_, id)| id.clone()).collect();
+        Refusal::UnknownService { name: name.clone(), near }
+    }
+
+    /// Running services outside `acting` that need one of `below` at any depth: by service of `below`, each list in registry order.
+    pub(super) fn running_dependents(
+        &self,
+        below: &HashSet<ServiceId>,
+        acting: &HashSet<ServiceId>,
+    ) -> HashMap<ServiceId, Vec<ServiceId>> {
+        let mut found: HashMap<ServiceId, Vec<ServiceId>> = HashMap::new();
+        // From the outside down: whoever stops everything has no outsiders, so that the usual big case costs nothing.
+        for outsider in self.graph.services().filter(|id| self.is_alive(id) && !acting.contains(*id)) {
+            for dependency in self.graph.all_dependencies(outsider) {
+                if below.contains(&dependency) {
+                    found.entry(dependency).or_default().push(outsider.clone());
+                }
+            }
+        }
+        found
+    }
+}
