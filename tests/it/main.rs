@@ -1,3 +1,4 @@
 //! Integration tests: the pieces together, and the real executables.
 
 mod architecture;
+mod config;
