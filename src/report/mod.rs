@@ -14,6 +14,8 @@ mod plan;
 mod row;
 mod status;
 mod style;
+#[cfg(test)]
+mod tests;
 mod text;
 mod turns;
 

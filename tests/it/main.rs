@@ -1,1 +1,5 @@
+//! Integration tests: the pieces together, and the real executables.
 
+mod architecture;
+mod process;
+mod support;
