@@ -1,6 +1,7 @@
 //! Integration tests: the pieces together, and the real executables.
 
 mod architecture;
+mod cli;
 mod config;
 mod process;
 mod support;
