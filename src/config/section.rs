@@ -103,7 +103,8 @@ impl<'a> Reader<'a> {
     /// A table below `parent`; an empty one where there is none.
     pub(super) fn section<'t>(&mut self, parent: &mut Section<'t>, key: &'static str) -> Section<'t> {
         let path = parent.path_of(key);
-        let empty = |span: Range<usize>| Section { table: None, path: path.clone(), span, known: vec![], missing: vec![] };
+        let empty =
+            |span: Range<usize>| Section { table: None, path: path.clone(), span, known: vec![], missing: vec![] };
         match parent.take(key) {
             Some(value) => match value.get_ref() {
                 DeValue::Table(table) => Section { table: Some(table), ..empty(value.span()) },
@@ -171,7 +172,11 @@ impl<'a> Reader<'a> {
     }
 
     /// A table of strings whose values are never shown.
-    pub(super) fn secrets(&mut self, section: &mut Section<'_>, key: &'static str) -> Vec<(String, Range<usize>, Text)> {
+    pub(super) fn secrets(
+        &mut self,
+        section: &mut Section<'_>,
+        key: &'static str,
+    ) -> Vec<(String, Range<usize>, Text)> {
         let Some(value) = section.take(key) else { return Vec::new() };
         let path = section.path_of(key);
         let DeValue::Table(table) = value.get_ref() else {

@@ -54,7 +54,8 @@ pub(super) fn suspected_secrets(text: &str) -> Vec<Range<usize>> {
         let trimmed = line.trim();
         if n_open == 0 && trimmed.starts_with('[') {
             let header = trimmed.split('#').next().unwrap_or(trimmed);
-            in_env_section = header.split(['.', '[', ']']).any(|part| is_environment_key(part.trim().trim_matches(['"', '\''])));
+            in_env_section =
+                header.split(['.', '[', ']']).any(|part| is_environment_key(part.trim().trim_matches(['"', '\''])));
             continue;
         }
         let value_at = if n_open > 0 { Some(0) } else { value_start(line, in_env_section) };
@@ -110,11 +111,7 @@ fn conceal_value(value: &DeValue<'_>, span: Range<usize>, within: bool, found: &
         }
         // The quotes stay: they show that there is a value.
         DeValue::String(_) if within && span.len() >= 2 => found.push(span.start + 1..span.end - 1),
-        DeValue::String(_)
-        | DeValue::Integer(_)
-        | DeValue::Float(_)
-        | DeValue::Boolean(_)
-        | DeValue::Datetime(_) => {
+        DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {
             if within {
                 found.push(span);
             }

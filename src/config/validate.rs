@@ -53,7 +53,8 @@ impl Check<'_> {
                 } else {
                     let message = format!("`{}` depends on `{name}`, which is not registered", spec.id);
                     let known = by_name.keys().copied().chain(set_aside.iter().copied());
-                    let hint = if self.findings.wants_hints() { did_you_mean(name, in_order(known, name)) } else { None };
+                    let hint =
+                        if self.findings.wants_hints() { did_you_mean(name, in_order(known, name)) } else { None };
                     self.add(spec, span.clone(), Finding::error(Code::UnknownDependency, message).hint(hint));
                 }
             }
@@ -105,7 +106,11 @@ impl Check<'_> {
                     if speaks_of_it && of_port().all(|(published, _)| published.protocol == Protocol::Udp) {
                         let message = format!("port {port} is published for udp only, but the check connects over tcp");
                         let hint = format!("publish it for tcp too: \"{port}:…/tcp\"");
-                        self.add(spec, traces.health.clone(), Finding::warning(Code::Contradiction, message).hint(hint));
+                        self.add(
+                            spec,
+                            traces.health.clone(),
+                            Finding::warning(Code::Contradiction, message).hint(hint),
+                        );
                     }
                     speaks_of_it
                 }
@@ -149,7 +154,8 @@ impl Check<'_> {
         let (Some(first), Some(second)) = (self.services.get(earlier.service), self.services.get(later.service)) else {
             return;
         };
-        let names = |spec: &ServiceSpec, other: &ServiceSpec| spec.conflicts.iter().any(|name| name == other.id.as_str());
+        let names =
+            |spec: &ServiceSpec, other: &ServiceSpec| spec.conflicts.iter().any(|name| name == other.id.as_str());
         // Services that say that they never run side by side may share a port.
         if is_apart || names(&first.spec, &second.spec) || names(&second.spec, &first.spec) {
             return;
