@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use super::file::{identity_of, rotated};
 use super::{Tabs, sanitize};
@@ -27,23 +27,16 @@ const DEFAULT_FILTER: &str = "warn,provisioning=info";
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// Where events go.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sink {
     /// Appended to by every program that acts; made with the first event. `None` for commands that only read: they write nothing, not
     /// even a log.
     pub file: Option<PathBuf>,
-    /// Whether the console shows them.
-    pub pane: Pane,
+    /// What fills the console's log pane, where there is one.
+    pub pane: Option<PaneLayer>,
 }
 
-/// Whether the console's log pane gets the events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pane {
-    /// It does. Whoever draws calls `tui_logger::move_events` once a frame.
-    Shown,
-    /// There is none.
-    Absent,
-}
+/// The console's own layer: the pane belongs to the console, and is handed in by whoever puts the program together.
+pub type PaneLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// Sends all events of this process to `sink`, from now on. Call once, first thing; without any sink, nothing is logged.
 ///
@@ -51,14 +44,13 @@ pub enum Pane {
 /// When it was called before.
 pub fn init(sink: Sink) -> Result<(), TryInitError> {
     let filter = std::env::var(FILTER_VARIABLE).unwrap_or_else(|_| DEFAULT_FILTER.to_owned());
-    if sink.pane == Pane::Shown {
-        // The filter above decides; the pane shows whatever passes it.
-        tui_logger::set_default_level(tui_logger::LevelFilter::Trace);
-    }
     subscriber(sink, &filter).try_init()
 }
 
 fn subscriber(sink: Sink, filter: &str) -> impl tracing::Subscriber + for<'a> LookupSpan<'a> + Send + Sync {
+    let is_wanted = sink.file.is_some() || sink.pane.is_some();
+    // Unknown words in the filter are left out: a typing error there must not keep a program from running.
+    let filter = if is_wanted { EnvFilter::builder().parse_lossy(filter) } else { EnvFilter::new("off") };
     let to_file = sink.file.map(|path| {
         tracing_subscriber::fmt::layer()
             .with_writer(OwnLog::new(path, MAX_FILE))
@@ -66,11 +58,7 @@ fn subscriber(sink: Sink, filter: &str) -> impl tracing::Subscriber + for<'a> Lo
             // They would go to the terminal.
             .log_internal_errors(false)
     });
-    let to_pane = (sink.pane == Pane::Shown).then_some(tui_logger::TuiTracingSubscriberLayer);
-    let is_wanted = to_file.is_some() || to_pane.is_some();
-    // Unknown words in the filter are left out: a typing error there must not keep a program from running.
-    let filter = if is_wanted { EnvFilter::builder().parse_lossy(filter) } else { EnvFilter::new("off") };
-    tracing_subscriber::registry().with(filter).with(to_file).with(to_pane)
+    tracing_subscriber::registry().with(sink.pane).with(filter).with(to_file)
 }
 
 /// Our own log file: made when there is something to say, one line an event, rotated at its limit whoever else appends.
@@ -167,10 +155,14 @@ impl Write for Entry<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{DEFAULT_FILTER, OwnLog, Pane, Sink, rotated, subscriber};
+    use super::{DEFAULT_FILTER, OwnLog, Sink, rotated, subscriber};
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tracing_subscriber::Layer;
+    use tracing_subscriber::layer::Context;
 
     fn log_in(dir: &tempfile::TempDir) -> PathBuf {
         dir.path().join("services/provisioning.log")
@@ -180,7 +172,7 @@ mod tests {
     fn the_file_is_made_by_the_first_event_that_counts_and_is_ours_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = log_in(&dir);
-        let sink = Sink { file: Some(path.clone()), pane: Pane::Absent };
+        let sink = Sink { file: Some(path.clone()), pane: None };
         tracing::subscriber::with_default(subscriber(sink, DEFAULT_FILTER), || {
             tracing::debug!(target: "provisioning::test", "too quiet");
             assert!(!path.parent().unwrap().exists());
@@ -196,10 +188,33 @@ mod tests {
 
     #[test]
     fn without_a_file_nothing_is_written() {
-        let sink = Sink { file: None, pane: Pane::Absent };
+        let sink = Sink { file: None, pane: None };
         tracing::subscriber::with_default(subscriber(sink, "trace"), || {
             assert!(!tracing::enabled!(tracing::Level::ERROR));
         });
+    }
+
+    /// Counts what reaches it.
+    #[derive(Clone, Default)]
+    struct Counter(Arc<AtomicUsize>);
+
+    impl<S: tracing::Subscriber> Layer<S> for Counter {
+        fn on_event(&self, _event: &tracing::Event<'_>, _context: Context<'_, S>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_pane_gets_what_passes_the_filter_also_without_a_file() {
+        let counter = Counter::default();
+        let sink = Sink { file: None, pane: Some(Box::new(counter.clone())) };
+        tracing::subscriber::with_default(subscriber(sink, DEFAULT_FILTER), || {
+            tracing::info!(target: "provisioning::test", "shown");
+            tracing::debug!(target: "provisioning::test", "too quiet");
+            tracing::info!(target: "library", "not ours");
+            tracing::warn!(target: "library", "wrong");
+        });
+        assert_eq!(counter.0.load(Ordering::Relaxed), 2);
     }
 
     #[test]
