@@ -217,8 +217,7 @@ pub(super) fn watch_for_hang_up() -> io::Result<impl Stream<Item = Heard>> {
         let stdin = io::stdin();
         loop {
             // No event is asked for: a hang-up is always reported.
-            let mut fds =
-                [PollFd::new(&stdin, PollFlags::empty()), PollFd::new(&*stop_of_thread, PollFlags::IN)];
+            let mut fds = [PollFd::new(&stdin, PollFlags::empty()), PollFd::new(&*stop_of_thread, PollFlags::IN)];
             match rustix::event::poll(&mut fds, None) {
                 Err(rustix::io::Errno::INTR) => {}
                 Err(_) => return,

@@ -5,8 +5,8 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::{Paint, centred, draw_lines, operations};
-use crate::tui::keymap::{BINDINGS, Context};
 use crate::tui::action::Action;
+use crate::tui::keymap::{BINDINGS, Context};
 use crate::tui::state::Question;
 use crate::tui::text;
 use crate::tui::theme::Role;
