@@ -15,6 +15,8 @@ mod plan;
 mod row;
 mod status;
 mod style;
+#[cfg(test)]
+mod tests;
 mod text;
 mod turns;
 

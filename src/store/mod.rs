@@ -1,5 +1,13 @@
 //! Files below `~/.provisioning/services`: where they are, what is in them, and how they are written (aside, then renamed). No policy.
 
+pub mod directory;
+pub mod handover;
 mod layout;
+pub mod lock;
+pub mod marker;
+pub mod state;
+pub mod state_reader;
+mod timeline;
 
 pub use layout::{Layout, SERVICES_DIR_VARIABLE};
+pub use timeline::Timeline;

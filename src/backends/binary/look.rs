@@ -1,0 +1,280 @@
+//! What is there: the record, held against the processes that really live.
+
+use std::io;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{BinaryBackend, transient};
+use crate::engine::ports::BackendError;
+use crate::host::process::{self, Stat};
+use crate::model::{
+    Ending, ExitRecord, FailureReason, Guardian, Instance, Intent, Observed, Presence, ProcessIdentity, ServiceId,
+};
+use crate::store::state::{Exit, Phase, ServiceRecord, Wanted};
+use crate::store::state_reader::{self, Found};
+use crate::store::lock;
+
+/// How long a record that is about to be replaced (its service died a moment ago, its shim is writing) is read again.
+const SETTLING: Duration = Duration::from_millis(50);
+
+/// One look at a service.
+#[derive(Debug)]
+pub(super) struct Look {
+    /// What the state file says, and its inode; `None` when there is none, or none that can be used.
+    pub(super) record: Option<(Box<ServiceRecord>, u64)>,
+    /// Why the state file cannot be used, if there is one.
+    pub(super) unusable: Option<String>,
+    /// The shim, if it lives.
+    pub(super) shim: Option<ProcessIdentity>,
+    /// The service's process, if it lives.
+    pub(super) service: Option<ProcessIdentity>,
+    /// Things worth knowing.
+    pub(super) notes: Vec<String>,
+}
+
+impl Look {
+    /// The service lives and its shim does not.
+    pub(super) fn is_orphan(&self) -> bool {
+        self.service.is_some() && self.shim.is_none()
+    }
+
+    /// Whether the service is the one that `earlier` saw: a killed shim was replaced, and nothing else happened.
+    pub(super) fn is_adopted_from(&self, earlier: &Self) -> bool {
+        self.service.is_some() && self.service == earlier.service
+    }
+
+    fn phase(&self) -> Option<Phase> {
+        self.record.as_ref().map(|(record, _)| record.phase)
+    }
+
+    /// Whether the shim must be about to write something else, unless it was stopped or is stuck.
+    fn is_in_between(&self) -> bool {
+        self.shim.is_some()
+            && self.service.is_none()
+            && matches!(self.phase(), Some(Phase::Starting | Phase::Running | Phase::Stopped | Phase::Failed))
+    }
+}
+
+impl BinaryBackend {
+    /// Looks until the picture is not one of a change under way, for a short while at most. Cancel safe.
+    pub(super) async fn observe_settled(&self, id: &ServiceId) -> Result<Observed, BackendError> {
+        let deadline = Instant::now() + SETTLING;
+        loop {
+            let look = self.look(id)?;
+            if look.is_in_between() && Instant::now() < deadline {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                continue;
+            }
+            for identity in look.shim.iter().chain(&look.service) {
+                self.watches.watch_process(&self.era, id, identity);
+            }
+            self.watches.know(id);
+            return self.observed(id, look);
+        }
+    }
+
+    /// One look. Reads only.
+    pub(super) fn look(&self, id: &ServiceId) -> Result<Look, BackendError> {
+        let path = self.settings.layout.state_file(id);
+        let found = state_reader::read(&path).map_err(|error| transient(path.display(), &error))?;
+        let mut look = Look { record: None, unusable: None, shim: None, service: None, notes: Vec::new() };
+        match found {
+            Found::Nothing => self.look_without_record(id, &mut look),
+            Found::Unusable(why) => {
+                look.notes.push(format!("{} cannot be used: {why}", path.display()));
+                look.unusable = Some(why);
+                self.look_without_record(id, &mut look);
+            }
+            Found::Record(record, inode) => {
+                look.shim = record.shim.clone().filter(|shim| self.era.is_alive(shim));
+                look.service = record.service.clone().filter(|service| self.era.is_alive(service));
+                if look.service.is_none() && look.shim.is_none() && record.phase == Phase::Starting {
+                    look.service = record.shim.as_ref().and_then(|shim| self.lost_child(shim));
+                }
+                if let Some(foreign) = record.shim.as_ref().filter(|shim| !self.era.covers(shim)) {
+                    self.note_foreign(id, &record, foreign, &mut look)?;
+                }
+                if record.dropped_bytes > 0 {
+                    look.notes.push(format!("{} bytes of output were dropped: the disk was full", record.dropped_bytes));
+                }
+                look.record = Some((record, inode));
+            }
+        }
+        Ok(look)
+    }
+
+    /// The record is of another boot, where nothing of it can live, or of another PID namespace, where it can.
+    fn note_foreign(
+        &self,
+        id: &ServiceId,
+        record: &ServiceRecord,
+        shim: &ProcessIdentity,
+        look: &mut Look,
+    ) -> Result<(), BackendError> {
+        if matches!(record.phase, Phase::Stopped | Phase::Failed) {
+            return Ok(());
+        }
+        if shim.boot_id != self.era.boot_id {
+            look.notes.push("the machine was restarted since it ran".into());
+            return Ok(());
+        }
+        let path = self.settings.layout.lock_file(id);
+        if lock::is_held(&path).map_err(|error| transient(path.display(), &error))? {
+            let elsewhere = io::Error::other("it runs in another PID namespace (a container?), act on it there");
+            return Err(transient(id, &elsewhere));
+        }
+        Ok(())
+    }
+
+    /// The process that a shim made right before it was killed, before it could write that down. It leads its group in the shim's
+    /// session, whose number is not given out again as long as anybody is in it.
+    fn lost_child(&self, shim: &ProcessIdentity) -> Option<ProcessIdentity> {
+        if !self.era.covers(shim) {
+            return None;
+        }
+        process::session_members(shim.pid)
+            .into_iter()
+            .filter(|stat| stat.group == stat.pid && stat.pid != shim.pid && stat.start_ticks >= shim.start_ticks)
+            .min_by_key(|stat| stat.start_ticks)
+            .map(|stat| self.era.identity(&stat))
+    }
+
+    /// Without a usable record, the lock tells whether something lives, and `/proc` who holds it.
+    fn look_without_record(&self, id: &ServiceId, look: &mut Look) {
+        let layout = &self.settings.layout;
+        // A lock that cannot be looked at is reported by the start that needs it.
+        if !lock::is_held(&layout.lock_file(id)).unwrap_or(false) {
+            return;
+        }
+        let Some((device, inode)) = lock::file_identity(&layout.lock_file(id)) else { return };
+        let holders = process::lock_holders(device, inode);
+        let is_shim = |stat: &Stat| {
+            lock::file_identity(&layout.shim_lock_file(id))
+                .is_some_and(|(device, inode)| process::lock_taker(stat.pid, device, inode).is_some())
+        };
+        let shim = holders.iter().map(|holder| &holder.stat).find(|stat| is_shim(stat));
+        // Neither the starter, which took the lock itself, nor a shim that has not come far.
+        let service = holders
+            .iter()
+            .filter(|holder| holder.taken_by != holder.stat.pid && !self.is_shim_program(holder.stat.pid))
+            .map(|holder| &holder.stat)
+            .min_by_key(|stat| stat.start_ticks);
+        look.shim = shim.map(|stat| self.era.identity(stat));
+        look.service = service.map(|stat| self.era.identity(stat));
+    }
+
+    fn is_shim_program(&self, pid: u32) -> bool {
+        let executable = std::fs::read_link(format!("/proc/{pid}/exe"));
+        executable.is_ok_and(|path| {
+            path.file_name() == self.settings.shim.path.file_name()
+                || path.file_name() == Some(std::ffi::OsStr::new("provisioning-shim"))
+        })
+    }
+
+    fn observed(&self, id: &ServiceId, look: Look) -> Result<Observed, BackendError> {
+        let record = look.record.as_ref().map(|(record, _)| record.as_ref());
+        let presence = match (&look.service, &look.shim) {
+            (Some(service), shim) => present(service, shim.is_some(), look.phase()),
+            (None, Some(shim)) => match record {
+                Some(record) => watched_but_down(record, shim),
+                None => Presence::Absent,
+            },
+            (None, None) => match record {
+                Some(record) => self.down(id, record)?,
+                None => Presence::Absent,
+            },
+        };
+        Ok(Observed {
+            presence,
+            intent: record.map(|record| match record.wanted {
+                Wanted::Up => Intent::Up,
+                Wanted::Down => Intent::Down,
+            }),
+            restarts: record.map_or(0, |record| record.restarts),
+            last_exit: record.and_then(|record| record.exits.last()).map(exit_record),
+            notes: look.notes,
+        })
+    }
+
+    /// Neither the shim nor the service lives.
+    fn down(&self, id: &ServiceId, record: &ServiceRecord) -> Result<Presence, BackendError> {
+        let is_of_this_boot = record.shim.as_ref().is_some_and(|shim| shim.boot_id == self.era.boot_id);
+        Ok(match record.phase {
+            Phase::Stopped | Phase::Stopping => Presence::Absent,
+            Phase::Failed => Presence::Failed { reason: failure(record) },
+            // A restart of the machine is nobody's failure.
+            Phase::Starting | Phase::Running | Phase::Clearing | Phase::Backoff if !is_of_this_boot => Presence::Absent,
+            Phase::Starting => {
+                let path = self.settings.layout.lock_file(id);
+                let is_held = lock::is_held(&path).map_err(|error| transient(path.display(), &error))?;
+                // Held: somebody else is at it again.
+                if is_held {
+                    Presence::Absent
+                } else {
+                    Presence::Failed { reason: FailureReason::CouldNotStart("its shim was killed".into()) }
+                }
+            }
+            Phase::Running => Presence::Failed { reason: FailureReason::Died { ending: Ending::Unknown, after: None } },
+            Phase::Clearing | Phase::Backoff => Presence::Failed { reason: failure(record) },
+        })
+    }
+}
+
+fn present(service: &ProcessIdentity, has_shim: bool, phase: Option<Phase>) -> Presence {
+    let instance = Instance::Process(service.clone());
+    let since = process::started_at(service.start_ticks);
+    if phase == Some(Phase::Stopping) {
+        return Presence::Leaving { instance, since };
+    }
+    Presence::Present { instance, since, guardian: if has_shim { Guardian::Alive } else { Guardian::Gone } }
+}
+
+/// The shim lives and the service's process does not.
+fn watched_but_down(record: &ServiceRecord, shim: &ProcessIdentity) -> Presence {
+    let last = record.exits.last().map_or(Ending::Unknown, |exit| exit.ending);
+    let instance = || Instance::Process(record.service.clone().unwrap_or_else(|| shim.clone()));
+    let since = || record.service.as_ref().map_or_else(Instant::now, |service| process::started_at(service.start_ticks));
+    match record.phase {
+        Phase::Backoff => Presence::RestartPending {
+            attempt: record.restarts.saturating_add(1),
+            until: record.next_attempt.map_or_else(Instant::now, from_boot),
+            last,
+        },
+        // The process is gone, and others of its tree are not.
+        Phase::Stopping => Presence::Leaving { instance: instance(), since: since() },
+        Phase::Clearing | Phase::Running => {
+            Presence::RestartPending { attempt: record.restarts.saturating_add(1), until: Instant::now(), last }
+        }
+        Phase::Failed => Presence::Failed { reason: failure(record) },
+        // It is about to be there, or it has just gone.
+        Phase::Starting | Phase::Stopped => Presence::Absent,
+    }
+}
+
+fn failure(record: &ServiceRecord) -> FailureReason {
+    let last = record.exits.last();
+    let ending = last.map_or(Ending::Unknown, |exit| exit.ending);
+    if let Some(why) = &record.failure {
+        return FailureReason::CouldNotStart(why.clone());
+    }
+    if record.restarts > 0 && ending != Ending::Exited(0) {
+        return FailureReason::GaveUp { ending, restarts: record.restarts };
+    }
+    let after = last.filter(|exit| exit.ending != Ending::Unknown).map(|exit| Duration::from_millis(exit.ran_for));
+    FailureReason::Died { ending, after }
+}
+
+fn exit_record(exit: &Exit) -> ExitRecord {
+    ExitRecord { ending: exit.ending, at: SystemTime::UNIX_EPOCH + Duration::from_millis(exit.at) }
+}
+
+/// A moment on the clock from boot, on ours.
+fn from_boot(nanoseconds: u64) -> Instant {
+    let moment = Duration::from_nanos(nanoseconds);
+    let now = process::since_boot();
+    let here = Instant::now();
+    if moment >= now {
+        here.checked_add(moment - now).unwrap_or(here)
+    } else {
+        here.checked_sub(now - moment).unwrap_or(here)
+    }
+}

@@ -1,0 +1,145 @@
+//! Binary mode: processes of this host, each below a shim of its own.
+//!
+//! Nothing here is believed that the kernel does not confirm: a state file names processes, and each of them counts only while the
+//! one that lives has the recorded start time, in the recorded boot and namespace. PID files are never read.
+//!
+//! The calls look at `/proc` and at small local files without leaving the thread: each look takes microseconds.
+
+mod env_file;
+mod launch;
+mod look;
+mod requirements;
+mod stop;
+mod watch;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{BoxFuture, FutureExt as _};
+use tokio::sync::mpsc;
+
+use crate::engine::ports::{Backend, BackendError, ErrorKind, StopError};
+use crate::host::process::Era;
+use crate::model::{BinarySpec, Deployment, Launch, Observed, ServiceId, ServiceSpec, StopHow};
+use crate::preflight::Requirement;
+use crate::store::Layout;
+use crate::store::handover::Rotation;
+
+/// What a [`BinaryBackend`] is made of.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the files are.
+    pub layout: Layout,
+    /// Where a service without `working_dir` starts (A58).
+    pub home: PathBuf,
+    /// How a shim is started.
+    pub shim: ShimProgram,
+    /// When logs are rotated.
+    pub rotation: Rotation,
+}
+
+/// How a shim is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShimProgram {
+    /// The executable.
+    pub path: PathBuf,
+    /// The arguments that make it a shim; none for the small executable.
+    pub arguments: Vec<&'static str>,
+}
+
+impl ShimProgram {
+    /// The hidden first argument that makes the large executable a shim.
+    pub const HIDDEN_ARGUMENT: &'static str = "__shim";
+
+    /// The small executable beside the running one; the running one itself where that is missing.
+    ///
+    /// # Errors
+    /// When the system does not say which executable runs.
+    pub fn find() -> io::Result<Self> {
+        let running = std::env::current_exe()?;
+        let small = running.with_file_name("provisioning-shim");
+        if small.is_file() {
+            return Ok(Self { path: small, arguments: Vec::new() });
+        }
+        // By the link, which still names the right file when an upgrade has replaced the executable.
+        let path = if running.exists() { running } else { PathBuf::from("/proc/self/exe") };
+        Ok(Self { path, arguments: vec![Self::HIDDEN_ARGUMENT] })
+    }
+}
+
+/// Starts, stops and observes services of binary mode.
+#[derive(Debug)]
+pub struct BinaryBackend {
+    settings: Settings,
+    era: Era,
+    watches: Arc<watch::Watches>,
+}
+
+impl BinaryBackend {
+    /// Does nothing yet. The methods of [`Backend`] want to be called inside a tokio runtime with I/O and time enabled.
+    ///
+    /// # Errors
+    /// When `/proc` is not mounted: no process could be told from another.
+    pub fn new(settings: Settings) -> io::Result<Self> {
+        Ok(Self { settings, era: Era::present()?, watches: Arc::default() })
+    }
+}
+
+impl Backend for BinaryBackend {
+    fn observe<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Observed, BackendError>> {
+        self.observe_settled(&spec.id).boxed()
+    }
+
+    fn start<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Launch, BackendError>> {
+        self.start_or_find(spec).boxed()
+    }
+
+    fn stop<'a>(
+        &'a self,
+        spec: &'a ServiceSpec,
+        how: StopHow,
+        grace: Duration,
+    ) -> BoxFuture<'a, Result<(), StopError>> {
+        self.stop_tree(spec, how, grace).boxed()
+    }
+
+    fn tend<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<(), BackendError>> {
+        self.tend_orphan(spec).boxed()
+    }
+
+    fn requirements<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Vec<Requirement>> {
+        async move {
+            match binary_spec(spec) {
+                Ok(binary) => requirements::gather(&self.settings, binary),
+                Err(_) => vec![Requirement::UnsupportedMode { mode: spec.deployment.mode().as_str() }],
+            }
+        }
+        .boxed()
+    }
+
+    fn changes(&self) -> mpsc::Receiver<ServiceId> {
+        watch::Watches::subscribe(&self.watches, self.settings.layout.clone())
+    }
+}
+
+/// The part of a specification that this mode is about.
+fn binary_spec(spec: &ServiceSpec) -> Result<&BinarySpec, BackendError> {
+    match &spec.deployment {
+        Deployment::Binary(binary) => Ok(binary),
+        Deployment::Docker(_)
+        | Deployment::DockerCompose(_)
+        | Deployment::Kubernetes(_)
+        | Deployment::Remote(_) => Err(BackendError {
+            kind: ErrorKind::Misconfigured,
+            message: format!("{} is not a service of binary mode", spec.id),
+            remedy: None,
+        }),
+    }
+}
+
+/// An error of the host that may be gone the next time.
+fn transient(what: impl std::fmt::Display, error: &io::Error) -> BackendError {
+    BackendError { kind: ErrorKind::Transient, message: format!("{what}: {error}"), remedy: None }
+}

@@ -1,0 +1,313 @@
+//! The way of a service's bytes: from its FIFO into its log, moved by the kernel, so that a shim that is killed at any moment has
+//! neither taken a byte that it did not write nor written one that it did not take.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, SpliceFlags};
+
+use super::log::Log;
+use crate::host::process::since_boot;
+use crate::store::handover::Rotation;
+use crate::store::{directory, marker};
+
+/// The capacity of a pipe, and so the most that one splice moves.
+const BATCH: u64 = 64 * 1024;
+
+/// A log without a line end is cut this far beyond its limit.
+const SLACK: u64 = 64 * 1024;
+
+/// After so many batches the signals are looked at.
+const BATCHES_PER_TURN: usize = 64;
+
+/// How long bytes wait in the FIFO when the disk is full, before they are dropped.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often a full disk is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The FIFO and the log.
+pub(super) struct Output {
+    fifo: OwnedFd,
+    log: Log,
+    /// Whether splice into this file system was refused, so that bytes are read and written.
+    copies: bool,
+    /// Since when, on the clock from boot, the disk takes nothing.
+    full_since: Option<Duration>,
+    /// Bytes dropped that no marker in the log speaks of yet.
+    unmarked: u64,
+    /// Bytes dropped in all.
+    dropped: u64,
+}
+
+/// What became of one batch.
+enum Batch {
+    Moved,
+    Empty,
+    DiskFull,
+}
+
+impl Output {
+    /// Makes the FIFO where it is missing, and opens it and the log.
+    ///
+    /// # Errors
+    /// When one of the two cannot be had; the path is in the error.
+    pub(super) fn open(fifo: &Path, log: PathBuf, rotation: Rotation, dropped: u64) -> io::Result<Self> {
+        Self::with_fifo(open_fifo(fifo)?, log, rotation, dropped)
+    }
+
+    /// The same for an orphan, whose FIFO is what it writes to, whatever stands at the path today.
+    ///
+    /// # Errors
+    /// As [`Output::open`].
+    pub(super) fn open_orphan(
+        pid: u32,
+        fifo: &Path,
+        log: PathBuf,
+        rotation: Rotation,
+        dropped: u64,
+    ) -> io::Result<Self> {
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        // A service may have sent its output elsewhere: then the FIFO at the path is the best there is.
+        let own = rustix::fs::openat(CWD, format!("/proc/{pid}/fd/1"), flags, Mode::empty())
+            .ok()
+            .filter(|found| is_our_fifo(found).unwrap_or(false));
+        let fifo = match own {
+            Some(found) => found,
+            None => open_fifo(fifo)?,
+        };
+        Self::with_fifo(fifo, log, rotation, dropped)
+    }
+
+    fn with_fifo(fifo: OwnedFd, log: PathBuf, rotation: Rotation, dropped: u64) -> io::Result<Self> {
+        let log = Log::open(log.clone(), rotation)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", log.display())))?;
+        Ok(Self { fifo, log, copies: false, full_since: None, unmarked: 0, dropped })
+    }
+
+    /// The service's end: a descriptor of its own that blocks, and that reads as well as writes, so that the death of this shim
+    /// never makes a write fail.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub(super) fn open_for_service(&self) -> io::Result<File> {
+        // By descriptor, not by path: it must be the very FIFO that is read here.
+        let path = format!("/proc/self/fd/{}", self.fifo.as_raw_fd());
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY;
+        Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
+    }
+
+    /// To wait on; `None` while bytes are left in the FIFO for a full disk, when waiting would be a busy loop.
+    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        let holds_back = self.full_since.is_some() && !self.is_out_of_patience();
+        (!holds_back).then(|| self.fifo.as_fd())
+    }
+
+    fn is_out_of_patience(&self) -> bool {
+        self.full_since.is_some_and(|since| since_boot().saturating_sub(since) >= PATIENCE)
+    }
+
+    /// When [`Output::pump`] has to be called without bytes having arrived, on the clock from boot.
+    pub(super) fn timer(&self) -> Option<Duration> {
+        self.full_since.map(|_| since_boot() + RETRY)
+    }
+
+    /// Bytes dropped since the service was started by somebody.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Writes the line that separates runs. Best effort: a full disk must not keep a service down.
+    pub(super) fn mark_start(&mut self, service: &str, pid: u32) {
+        if self.log.write_marker(&marker::started(service, pid, SystemTime::now())).is_err() {
+            self.full_since.get_or_insert_with(since_boot);
+        }
+    }
+
+    /// Moves what has arrived, up to a bound that keeps signals from waiting.
+    pub(super) fn pump(&mut self) {
+        for turn in 0..BATCHES_PER_TURN {
+            // The file is looked at when bytes arrive, and not more often than once a turn.
+            let looked = if turn == 0 { self.log.refresh() } else { Ok(()) };
+            let batch = match looked.and_then(|()| self.settle_marker()).and_then(|()| self.batch()) {
+                Ok(batch) => batch,
+                // Whatever keeps the log from being written is treated as a full disk: wait, then drop and count.
+                Err(_) => Batch::DiskFull,
+            };
+            match batch {
+                Batch::Moved => self.full_since = None,
+                Batch::Empty => {
+                    self.full_since = None;
+                    return;
+                }
+                Batch::DiskFull => {
+                    self.full_since.get_or_insert_with(since_boot);
+                    if self.is_out_of_patience() {
+                        self.drop_waiting();
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Moves everything that is left, at the end of a service: all writers are gone, so this ends.
+    pub(super) fn finish(&mut self) {
+        let mut waiting = true;
+        while waiting {
+            self.pump();
+            if self.full_since.is_some() {
+                self.drop_waiting();
+            }
+            let mut poll = [rustix::event::PollFd::new(&self.fifo, rustix::event::PollFlags::IN)];
+            let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+            waiting = matches!(rustix::event::poll(&mut poll, Some(&now)), Ok(1..));
+        }
+    }
+
+    fn settle_marker(&mut self) -> io::Result<()> {
+        if self.unmarked > 0 {
+            self.log.write_marker(&marker::dropped(self.unmarked, SystemTime::now()))?;
+            self.unmarked = 0;
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self) -> io::Result<Batch> {
+        let (size, limit) = (self.log.size(), self.log.rotate_at());
+        if size < limit {
+            return self.transfer(BATCH.min(limit - size));
+        }
+        if self.log.ends_a_line() || size >= limit + SLACK {
+            self.log.rotate();
+            return self.transfer(BATCH.min(self.log.rotate_at().saturating_sub(self.log.size()).max(1)));
+        }
+        match self.waiting_line()? {
+            0 => Ok(Batch::Empty),
+            n_bytes => self.transfer(n_bytes.min(limit + SLACK - size)),
+        }
+    }
+
+    /// How many of the waiting bytes belong to the present line, its end included, found on a copy so that they go on waiting.
+    fn waiting_line(&self) -> io::Result<u64> {
+        let (copy_out, copy_in) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        match rustix::pipe::tee(&self.fifo, &copy_in, BATCH as usize, SpliceFlags::NONBLOCK) {
+            Ok(_) => {}
+            Err(Errno::AGAIN) => return Ok(0),
+            Err(error) => return Err(error.into()),
+        }
+        drop(copy_in);
+        let mut copy = File::from(copy_out);
+        let mut buffer = [0; 2048];
+        let mut n_bytes = 0;
+        loop {
+            let read = copy.read(&mut buffer)?;
+            let chunk = buffer.get(..read).unwrap_or_default();
+            if let Some(at) = chunk.iter().position(|&byte| byte == b'\n') {
+                return Ok(n_bytes + at as u64 + 1);
+            }
+            n_bytes += read as u64;
+            if read == 0 {
+                return Ok(n_bytes);
+            }
+        }
+    }
+
+    fn transfer(&mut self, n_bytes: u64) -> io::Result<Batch> {
+        if self.copies {
+            return self.copy(n_bytes);
+        }
+        let mut offset = self.log.size();
+        let length = usize::try_from(n_bytes).unwrap_or(usize::MAX);
+        let moved = rustix::io::retry_on_intr(|| {
+            rustix::pipe::splice(
+                &self.fifo,
+                None,
+                self.log.file(),
+                Some(&mut offset),
+                length,
+                SpliceFlags::NONBLOCK | SpliceFlags::MOVE,
+            )
+        });
+        match moved {
+            Ok(0) | Err(Errno::AGAIN) => Ok(Batch::Empty),
+            Ok(moved) => {
+                self.log.grew(moved as u64);
+                Ok(Batch::Moved)
+            }
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                self.copies = true;
+                self.copy(n_bytes)
+            }
+            Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG | Errno::IO) => Ok(Batch::DiskFull),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// For file systems that refuse splice: a shim that is killed between the two steps loses what it had read.
+    fn copy(&mut self, n_bytes: u64) -> io::Result<Batch> {
+        let mut buffer = [0; 4096];
+        let length = usize::try_from(n_bytes).unwrap_or(usize::MAX).min(buffer.len());
+        let chunk = buffer.get_mut(..length).unwrap_or_default();
+        let read = match rustix::io::retry_on_intr(|| rustix::io::read(&self.fifo, &mut *chunk)) {
+            Ok(0) | Err(Errno::AGAIN) => return Ok(Batch::Empty),
+            Ok(read) => read,
+            Err(error) => return Err(error.into()),
+        };
+        match self.log.file().write_all_at(chunk.get(..read).unwrap_or_default(), self.log.size()) {
+            Ok(()) => {
+                self.log.grew(read as u64);
+                Ok(Batch::Moved)
+            }
+            Err(error) => {
+                // They are out of the FIFO and cannot go back.
+                self.unmarked += read as u64;
+                self.dropped += read as u64;
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes everything that waits out of the FIFO, so that the service is not blocked for good.
+    fn drop_waiting(&mut self) {
+        let Ok(null) = rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) else { return };
+        // As much as a pipe holds; what arrives meanwhile is dropped the next time.
+        let flags = SpliceFlags::NONBLOCK;
+        if let Ok(dropped) = rustix::pipe::splice(&self.fifo, None, &null, None, BATCH as usize, flags) {
+            self.unmarked += dropped as u64;
+            self.dropped += dropped as u64;
+        }
+    }
+}
+
+/// Opens the FIFO at `path`, made where it is missing. What stands in its place and is no FIFO of ours is an error.
+fn open_fifo(path: &Path) -> io::Result<OwnedFd> {
+    let explain = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let (parent, name) = directory::split(path)?;
+    let parent = directory::open(parent)?;
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = match rustix::fs::openat(&parent, name, flags, Mode::empty()) {
+        Err(Errno::NOENT) => {
+            match rustix::fs::mknodat(&parent, name, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(explain(error.into())),
+            }
+            rustix::fs::openat(&parent, name, flags, Mode::empty())
+        }
+        opened => opened,
+    };
+    let fifo = opened.map_err(|error| explain(error.into()))?;
+    if is_our_fifo(&fifo)? { Ok(fifo) } else { Err(explain(io::Error::other("not a FIFO of ours"))) }
+}
+
+fn is_our_fifo(descriptor: &OwnedFd) -> io::Result<bool> {
+    let found = rustix::fs::fstat(descriptor)?;
+    Ok(FileType::from_raw_mode(found.st_mode) == FileType::Fifo
+        && found.st_uid == rustix::process::geteuid().as_raw())
+}

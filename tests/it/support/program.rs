@@ -1,0 +1,28 @@
+//! The service to test with, compiled once for each run of the tests.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The path of the compiled `tests/programs/service.rs`.
+pub(crate) fn service() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/service.rs");
+            let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("service");
+            // Aside first: another test binary may be executing, or building, the same file.
+            let aside = target.with_file_name(format!("service.{}", std::process::id()));
+            let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+            let built = Command::new(compiler)
+                .args(["--edition", "2024", "-C", "opt-level=1", "-C", "debuginfo=0", "-o"])
+                .arg(&aside)
+                .arg(source)
+                .status()
+                .expect("rustc runs");
+            assert!(built.success(), "tests/programs/service.rs does not compile");
+            std::fs::rename(&aside, &target).expect("rename");
+            target
+        })
+        .clone()
+}
