@@ -352,19 +352,23 @@ impl<'a> Reader<'a> {
             Ok(expanded) => Some(Text { value: expanded, raw: raw.clone().into_owned(), span }),
             Err(problems) => {
                 for problem in problems {
-                    self.unexpandable(path, &problem, span.clone());
+                    self.unexpandable(path, &problem, span.clone(), shown);
                 }
                 None
             }
         }
     }
 
-    fn unexpandable(&mut self, path: &str, problem: &Unexpandable, span: Range<usize>) {
+    fn unexpandable(&mut self, path: &str, problem: &Unexpandable, span: Range<usize>, shown: Shown) {
         let piece = problem.piece();
         // The piece's own place, unless the file writes it with escapes.
         let at = self.document.text.get(span.clone()).and_then(|written| written.find(&piece));
         let span = at.map_or(span.clone(), |at| span.start + at..span.start + at + piece.len());
-        let piece = quoted(&piece);
+        // What stands in braces and names no variable may be a piece of a password.
+        let piece = match (shown, problem) {
+            (Shown::No, Unexpandable::NoName(_)) => "`${…}`".to_owned(),
+            (Shown::Yes | Shown::No, _) => quoted(&piece),
+        };
         let finding = match problem {
             Unexpandable::Unset(name) => {
                 Finding::error(Code::UnsetVariable, format!("{piece} in `{path}`: no such environment variable is set"))
