@@ -25,6 +25,7 @@ use crate::tui::feed::{LogEntry, LogPosition};
 use crate::tui::icons::IconSet;
 use crate::tui::state::State;
 use crate::tui::theme::{ColourDepth, Theme};
+use crate::tui::run::Opening;
 use crate::tui::update::{first_effects, update};
 use crate::tui::view::view;
 
@@ -48,7 +49,7 @@ impl Console {
         let snapshot = Arc::new(build(start.now));
         let size = Size { width: size.0, height: size.1 };
         let mut state = State::new(start.clone(), size, icons, "provisioning", snapshot);
-        let _ = first_effects(&mut state);
+        let _ = first_effects(&mut state, Opening::Look);
         Self { state, start }
     }
 
