@@ -8,5 +8,6 @@
 
 mod architecture;
 mod cli;
+mod config;
 mod process;
 mod support;
