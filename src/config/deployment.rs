@@ -25,7 +25,8 @@ pub(super) fn read(
     id: &ServiceId,
     traces: &mut Traces,
 ) -> Option<Deployment> {
-    let mut section = reader.required_section(parent, "deployment", "it says how the service runs: give at least `mode`")?;
+    let mut section =
+        reader.required_section(parent, "deployment", "it says how the service runs: give at least `mode`")?;
     reader.require(&mut section, "mode", Some(one_of(Mode::ALL, Mode::as_str)));
     let mode = reader.choice(&mut section, "mode", Mode::ALL, Mode::as_str);
     section.allow(&TABLES);
@@ -60,7 +61,8 @@ fn environment(reader: &mut Reader<'_>, section: &mut Section<'_>) -> BTreeMap<S
     let mut env = BTreeMap::new();
     for (name, span, value) in reader.secrets(section, "env") {
         if name.is_empty() || name.contains(['=', '\0']) {
-            let message = format!("{} in `{}` cannot name an environment variable", quoted(&name), section.path_of("env"));
+            let message =
+                format!("{} in `{}` cannot name an environment variable", quoted(&name), section.path_of("env"));
             reader.error(span, Finding::error(Code::BadName, message));
         }
         env.insert(name, Secret::new(value.value));
@@ -73,7 +75,8 @@ fn stop_signal(reader: &mut Reader<'_>, section: &mut Section<'_>) -> i32 {
     if section.is_integer("stop_signal") {
         let Some((number, span)) = reader.integer(section, "stop_signal", 1..=64) else { return default };
         if !formats::is_stop_signal(number) {
-            let message = format!("`{}` is {number}, which cannot ask a process to stop", section.path_of("stop_signal"));
+            let message =
+                format!("`{}` is {number}, which cannot ask a process to stop", section.path_of("stop_signal"));
             reader.error(span, Finding::error(Code::NotAllowed, message).hint("`--force` kills".to_owned()));
         }
         return i32::try_from(number).unwrap_or(default);

@@ -22,7 +22,8 @@ pub fn discover(explicit: Option<&Path>, environment: &Environment) -> RegistryS
     if let Some(path) = explicit {
         return RegistrySource::File(absolute(path, environment));
     }
-    if let Some(path) = environment.variables.get(std::ffi::OsStr::new(CONFIG_VARIABLE)).filter(|path| !path.is_empty()) {
+    if let Some(path) = environment.variables.get(std::ffi::OsStr::new(CONFIG_VARIABLE)).filter(|path| !path.is_empty())
+    {
         return RegistrySource::File(absolute(Path::new(path), environment));
     }
     let in_project = environment.current_dir.iter().flat_map(|start| start.ancestors()).find_map(|directory| {
@@ -58,7 +59,9 @@ enum Presence {
 fn presence(path: &Path) -> Presence {
     match std::fs::symlink_metadata(path) {
         Ok(_) => Presence::Found,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Presence::Absent,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Presence::Absent
+        }
         Err(_) => Presence::NotToBeKnown,
     }
 }

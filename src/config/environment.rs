@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn the_home_of_a_user_is_read_from_the_user_database() {
-        let users = b"root:x:0:0:root:/root:/bin/sh\nbroken line\nana:x:1000:1000:Ana,,,:/home/ana:/bin/zsh\nrel:x:7:7::x:\n";
+        let users =
+            b"root:x:0:0:root:/root:/bin/sh\nbroken line\nana:x:1000:1000:Ana,,,:/home/ana:/bin/zsh\nrel:x:7:7::x:\n";
         assert_eq!(home_in_passwd(users, 1000).as_deref(), Some(Path::new("/home/ana")));
         assert_eq!(home_in_passwd(users, 0).as_deref(), Some(Path::new("/root")));
         assert_eq!(home_in_passwd(users, 7), None, "a relative home is no home");

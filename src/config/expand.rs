@@ -87,7 +87,8 @@ mod tests {
 
     fn environment() -> Environment {
         Environment {
-            variables: [("PORT".into(), "8080".into()), ("EMPTY".into(), "".into()), ("LOOP".into(), "${PORT}".into())].into(),
+            variables: [("PORT".into(), "8080".into()), ("EMPTY".into(), "".into()), ("LOOP".into(), "${PORT}".into())]
+                .into(),
             home: Some("/home/u".into()),
             current_dir: None,
         }

@@ -47,7 +47,8 @@ pub(super) fn url(text: &str) -> Result<Scheme, &'static str> {
 
 /// The method in capitals, if it is a token (RFC 9110, section 5.6.2).
 pub(super) fn method(text: &str) -> Option<String> {
-    let is_token = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+    let is_token =
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
     is_token.then(|| text.to_ascii_uppercase())
 }
 
@@ -117,7 +118,8 @@ pub(super) fn stop_signal(text: &str) -> Option<i32> {
 
 /// Whether the number can ask for a stop; real-time signals can (signal(7): 34 to 64).
 pub(super) fn is_stop_signal(number: i64) -> bool {
-    (1..=64).contains(&number) && ![Signal::KILL, Signal::STOP].iter().any(|signal| i64::from(signal.as_raw()) == number)
+    (1..=64).contains(&number)
+        && ![Signal::KILL, Signal::STOP].iter().any(|signal| i64::from(signal.as_raw()) == number)
 }
 
 /// The default stop signal.
@@ -141,12 +143,26 @@ mod tests {
 
     #[test]
     fn urls_of_probes_are_told_from_everything_else() {
-        for text in ["http://localhost:9090/health", "http://[::1]:80/", "http://user:pw@host/", "HTTP://h?q", "http://h:"] {
+        for text in
+            ["http://localhost:9090/health", "http://[::1]:80/", "http://user:pw@host/", "HTTP://h?q", "http://h:"]
+        {
             // An empty port is allowed by RFC 3986, but no probe can use it.
             assert_eq!(url(text).is_ok(), !text.ends_with(':'), "{text}");
         }
         assert_eq!(url("https://example.com"), Ok(Scheme::Https));
-        for text in ["", "localhost:9090", "ftp://x/", "http://", "http:///x", "http://h:0/", "http://h:99999/", "http://h:x/", "http://a b/", "http://[::1", "http://[x]/"] {
+        for text in [
+            "",
+            "localhost:9090",
+            "ftp://x/",
+            "http://",
+            "http:///x",
+            "http://h:0/",
+            "http://h:99999/",
+            "http://h:x/",
+            "http://a b/",
+            "http://[::1",
+            "http://[x]/",
+        ] {
             assert!(url(text).is_err(), "{text}");
         }
     }
@@ -170,7 +186,10 @@ mod tests {
     #[test]
     fn signals_have_names_and_numbers() {
         assert_eq!((stop_signal("SIGTERM"), stop_signal("term"), stop_signal("15")), (Some(15), Some(15), Some(15)));
-        assert_eq!((stop_signal("SIGKILL"), stop_signal("9"), stop_signal("SIGFOO"), stop_signal("0")), (None, None, None, None));
+        assert_eq!(
+            (stop_signal("SIGKILL"), stop_signal("9"), stop_signal("SIGFOO"), stop_signal("0")),
+            (None, None, None, None)
+        );
         assert!(is_stop_signal(34) && !is_stop_signal(65));
     }
 
@@ -182,7 +201,9 @@ mod tests {
 
     #[test]
     fn a_number_is_found_only_as_a_whole() {
-        assert!(mentions_number("--port=8080", 8080) && mentions_number("8080", 8080) && mentions_number("1,8080;x", 8080));
+        assert!(
+            mentions_number("--port=8080", 8080) && mentions_number("8080", 8080) && mentions_number("1,8080;x", 8080)
+        );
         assert!(!mentions_number("18080", 8080) && !mentions_number("80801 80", 8080));
     }
 }

@@ -72,7 +72,8 @@ pub(super) fn read(reader: &mut Reader<'_>, parent: &mut Section<'_>, traces: &m
 fn warn_of_unused_table(reader: &mut Reader<'_>, section: &Section<'_>) {
     let described = Kind::ALL.iter().map(|kind| kind.name()).find_map(|name| Some((name, section.span_of(name)?)));
     if let Some((name, span)) = described {
-        let message = format!("`{}` is described, but no `type` chooses it, so nothing is checked", section.path_of(name));
+        let message =
+            format!("`{}` is described, but no `type` chooses it, so nothing is checked", section.path_of(name));
         reader.warn(span, Finding::warning(Code::MissingKey, message).hint(format!("add type = \"{name}\"")));
     }
 }

@@ -103,7 +103,8 @@ impl<'a> Reader<'a> {
     /// A table below `parent`; an empty one where there is none.
     pub(super) fn section<'t>(&mut self, parent: &mut Section<'t>, key: &'static str) -> Section<'t> {
         let path = parent.path_of(key);
-        let empty = |span: Range<usize>| Section { table: None, path: path.clone(), span, known: vec![], missing: vec![] };
+        let empty =
+            |span: Range<usize>| Section { table: None, path: path.clone(), span, known: vec![], missing: vec![] };
         match parent.take(key) {
             Some(value) => match value.get_ref() {
                 DeValue::Table(table) => Section { table: Some(table), ..empty(value.span()) },
@@ -171,7 +172,11 @@ impl<'a> Reader<'a> {
     }
 
     /// A table of strings whose values are never shown.
-    pub(super) fn secrets(&mut self, section: &mut Section<'_>, key: &'static str) -> Vec<(String, Range<usize>, Text)> {
+    pub(super) fn secrets(
+        &mut self,
+        section: &mut Section<'_>,
+        key: &'static str,
+    ) -> Vec<(String, Range<usize>, Text)> {
         let Some(value) = section.take(key) else { return Vec::new() };
         let path = section.path_of(key);
         let DeValue::Table(table) = value.get_ref() else {
@@ -311,10 +316,12 @@ impl<'a> Reader<'a> {
     }
 
     fn wrong_type_of(&mut self, path: &str, expected: &str, value: &DeValue<'_>, span: Range<usize>, shown: Shown) {
-        let (kind, is_scalar) = kind(value);
+        let is_scalar = !matches!(value, DeValue::Array(_) | DeValue::Table(_));
         let written = match shown {
-            Shown::Yes if is_scalar => format!("{kind} {}", quoted(self.document.excerpt(span.clone()).trim())),
-            Shown::Yes | Shown::No => kind.to_owned(),
+            Shown::Yes if is_scalar => {
+                format!("the {} {}", kind(value), quoted(self.document.excerpt(span.clone()).trim()))
+            }
+            Shown::Yes | Shown::No => format!("{} {}", if kind(value) == "array" { "an" } else { "a" }, kind(value)),
         };
         let message = format!("`{path}` must be {expected}, not {written}");
         let hint = match value {
@@ -345,19 +352,23 @@ impl<'a> Reader<'a> {
             Ok(expanded) => Some(Text { value: expanded, raw: raw.clone().into_owned(), span }),
             Err(problems) => {
                 for problem in problems {
-                    self.unexpandable(path, &problem, span.clone());
+                    self.unexpandable(path, &problem, span.clone(), shown);
                 }
                 None
             }
         }
     }
 
-    fn unexpandable(&mut self, path: &str, problem: &Unexpandable, span: Range<usize>) {
+    fn unexpandable(&mut self, path: &str, problem: &Unexpandable, span: Range<usize>, shown: Shown) {
         let piece = problem.piece();
         // The piece's own place, unless the file writes it with escapes.
         let at = self.document.text.get(span.clone()).and_then(|written| written.find(&piece));
         let span = at.map_or(span.clone(), |at| span.start + at..span.start + at + piece.len());
-        let piece = quoted(&piece);
+        // What stands in braces and names no variable may be a piece of a password.
+        let piece = match (shown, problem) {
+            (Shown::No, Unexpandable::NoName(_)) => "`${…}`".to_owned(),
+            (Shown::Yes | Shown::No, _) => quoted(&piece),
+        };
         let finding = match problem {
             Unexpandable::Unset(name) => {
                 Finding::error(Code::UnsetVariable, format!("{piece} in `{path}`: no such environment variable is set"))
@@ -400,15 +411,14 @@ pub(super) fn shown_key(key: &str) -> String {
     format!("\"{}\"", quoted.trim_matches('`'))
 }
 
-fn kind(value: &DeValue<'_>) -> (&'static str, bool) {
+fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
-        DeValue::String(_) => ("the string", true),
-        DeValue::Integer(_) => ("the number", true),
-        DeValue::Float(_) => ("the number", true),
-        DeValue::Boolean(_) => ("the boolean", true),
-        DeValue::Datetime(_) => ("the date", true),
-        DeValue::Array(_) => ("an array", false),
-        DeValue::Table(_) => ("a table", false),
+        DeValue::String(_) => "string",
+        DeValue::Integer(_) | DeValue::Float(_) => "number",
+        DeValue::Boolean(_) => "boolean",
+        DeValue::Datetime(_) => "date",
+        DeValue::Array(_) => "array",
+        DeValue::Table(_) => "table",
     }
 }
 

@@ -34,7 +34,12 @@ pub(super) struct Traces {
 }
 
 /// Reads the service `id`, reporting everything that is wrong with it; `None` when it cannot be used.
-pub(super) fn read(reader: &mut Reader<'_>, id: &ServiceId, key: Range<usize>, mut section: Section<'_>) -> Option<Located> {
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    id: &ServiceId,
+    key: Range<usize>,
+    mut section: Section<'_>,
+) -> Option<Located> {
     let mut traces = Traces { key, ..Traces::default() };
     check_name(reader, &mut section, id);
     reader.require(&mut section, "type", Some(one_of(ServiceKind::ALL, ServiceKind::as_str)));

@@ -37,13 +37,30 @@ pub(crate) enum Event {
     Resized(Size),
     SnapshotPublished(Arc<Snapshot>),
     /// The plan of a request is known, or why it is refused.
-    Planned { ticket: Ticket, request: Request, result: Result<Plan, Refusal> },
+    Planned {
+        ticket: Ticket,
+        request: Request,
+        result: Result<Plan, Refusal>,
+    },
     /// An operation began, or was refused at the last moment.
-    Begun { ticket: Ticket, result: Result<Plan, Refusal> },
-    Progressed { ticket: Ticket, progress: Progress },
-    LogArrived { session: LogSession, entries: Vec<LogEntry> },
+    Begun {
+        ticket: Ticket,
+        result: Result<Plan, Refusal>,
+    },
+    Progressed {
+        ticket: Ticket,
+        progress: Progress,
+    },
+    LogArrived {
+        session: LogSession,
+        entries: Vec<LogEntry>,
+    },
     /// Lines before `before`; empty at the beginning of the log.
-    EarlierLogArrived { session: LogSession, before: LogPosition, result: Result<Vec<LogEntry>, String> },
+    EarlierLogArrived {
+        session: LogSession,
+        before: LogPosition,
+        result: Result<Vec<LogEntry>, String>,
+    },
     /// The console's own log has new lines.
     OwnLogGrew,
     /// A moment came at which something visible changes by itself.

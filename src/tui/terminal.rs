@@ -70,7 +70,11 @@ impl Backend for ScreenBackend {
 
     fn show_cursor(&mut self) -> io::Result<()> {
         self.is_cursor_hidden = false;
-        self.inner.show_cursor()
+        // Ratatui prints a failure of this to standard error when it drops its terminal, which panics where that is gone too.
+        if let Err(error) = self.inner.show_cursor() {
+            tracing::debug!("failed to show the cursor: {error}");
+        }
+        Ok(())
     }
 
     fn get_cursor_position(&mut self) -> io::Result<Position> {
@@ -217,8 +221,7 @@ pub(super) fn watch_for_hang_up() -> io::Result<impl Stream<Item = Heard>> {
         let stdin = io::stdin();
         loop {
             // No event is asked for: a hang-up is always reported.
-            let mut fds =
-                [PollFd::new(&stdin, PollFlags::empty()), PollFd::new(&*stop_of_thread, PollFlags::IN)];
+            let mut fds = [PollFd::new(&stdin, PollFlags::empty()), PollFd::new(&*stop_of_thread, PollFlags::IN)];
             match rustix::event::poll(&mut fds, None) {
                 Err(rustix::io::Errno::INTR) => {}
                 Err(_) => return,

@@ -179,7 +179,10 @@ mod tests {
     #[test]
     fn durations_are_short_and_say_when_they_change() {
         let s = Duration::from_secs;
-        assert_eq!([uptime(s(59)), uptime(s(60)), uptime(s(3700)), uptime(s(90_000))], ["59s", "1m", "1h 01m", "1d 01h"]);
+        assert_eq!(
+            [uptime(s(59)), uptime(s(60)), uptime(s(3700)), uptime(s(90_000))],
+            ["59s", "1m", "1h 01m", "1d 01h"]
+        );
         assert_eq!(uptime_changes_after(Duration::from_millis(1_500)), s(2));
         assert_eq!(uptime_changes_after(s(61)), s(120));
         assert_eq!(latency(Duration::from_micros(430)), "0.4ms");

@@ -188,7 +188,12 @@ impl Theme {
 }
 
 impl RoleEntry {
-    fn style(&self, role: &str, palette: &BTreeMap<String, PaletteEntry>, depth: ColourDepth) -> Result<Style, ThemeError> {
+    fn style(
+        &self,
+        role: &str,
+        palette: &BTreeMap<String, PaletteEntry>,
+        depth: ColourDepth,
+    ) -> Result<Style, ThemeError> {
         let colour = |name: &Option<String>| -> Result<Option<Color>, ThemeError> {
             let Some(name) = name else { return Ok(None) };
             let unknown = || ThemeError::UnknownColour { role: role.to_owned(), colour: name.clone() };

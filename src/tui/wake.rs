@@ -57,10 +57,8 @@ impl Earliest {
 /// When the clock in the header changes.
 fn next_minute(state: &State) -> Option<Instant> {
     let wall = &state.moment.wall;
-    let into_minute = Duration::new(
-        u64::try_from(wall.second()).unwrap_or(0),
-        u32::try_from(wall.subsec_nanosecond()).unwrap_or(0),
-    );
+    let into_minute =
+        Duration::new(u64::try_from(wall.second()).unwrap_or(0), u32::try_from(wall.subsec_nanosecond()).unwrap_or(0));
     state.moment.now.checked_add(Duration::from_secs(60).saturating_sub(into_minute))
 }
 

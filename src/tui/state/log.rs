@@ -158,8 +158,11 @@ impl LogState {
             Scroll::Following => 0,
             Scroll::Paused { n_new, .. } => n_new,
         };
-        self.scroll =
-            if there >= last_top && n > 0 { Scroll::Following } else { Scroll::Paused { top: there.min(last_top), n_new } };
+        self.scroll = if there >= last_top && n > 0 {
+            Scroll::Following
+        } else {
+            Scroll::Paused { top: there.min(last_top), n_new }
+        };
     }
 }
 

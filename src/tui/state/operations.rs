@@ -43,9 +43,14 @@ pub(crate) enum Phase {
     Running,
     /// The wait was given up, the end has not come.
     Cancelling,
-    Finished { at: Instant, summary: Summary },
+    Finished {
+        at: Instant,
+        summary: Summary,
+    },
     /// The engine refused, or is gone.
-    Refused { why: String },
+    Refused {
+        why: String,
+    },
 }
 
 /// One step of the plan and how it goes.
@@ -134,13 +139,14 @@ impl Operation {
     pub(crate) fn leaves_at(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Finished { at, summary } if summary.is_success() => Some(*at + SUCCESS_STAYS),
-            Phase::Finished { .. } | Phase::Refused { .. } | Phase::Beginning | Phase::Running | Phase::Cancelling => None,
+            Phase::Finished { .. } | Phase::Refused { .. } | Phase::Beginning | Phase::Running | Phase::Cancelling => {
+                None
+            }
         }
     }
 
     pub(crate) fn n_done(&self) -> usize {
-        let is_over =
-            |step: &&StepView| !matches!(step.status, StepStatus::Pending) && !step.status.is_under_way();
+        let is_over = |step: &&StepView| !matches!(step.status, StepStatus::Pending) && !step.status.is_under_way();
         self.steps.iter().filter(is_over).count()
     }
 
@@ -209,9 +215,8 @@ fn failure_lines(failure: &Failure) -> Vec<String> {
         Failure::Launch { message, remedy } => with_remedy(message, remedy),
         Failure::DiedDuringStart { ending, after, last_lines, restart } => {
             let after = after.map(|after| format!(" after {}", text::latency(after))).unwrap_or_default();
-            let restart = restart.map(|(attempt, delay)| {
-                format!("restart {attempt} comes by itself in {}", text::latency(delay))
-            });
+            let restart = restart
+                .map(|(attempt, delay)| format!("restart {attempt} comes by itself in {}", text::latency(delay)));
             let last = last_lines.iter().map(|line| format!("| {line}"));
             std::iter::once(format!("{ending}{after} while starting")).chain(restart).chain(last).collect()
         }

@@ -189,8 +189,8 @@ fn a_forced_stop_says_what_breaks() {
 #[test]
 fn every_size_is_drawn_without_a_panic_and_within_its_width() {
     for icons in [IconSet::Emoji, IconSet::Ascii] {
-        for width_ in [1_u16, 20, 59, 60, 61, 79, 80, 99, 100, 101, 159, 160, 161, 300] {
-            for height in [1_u16, 5, 15, 16, 17, 24, 27, 28, 40, 90] {
+        for width_ in [1_u16, 59, 60, 80, 100, 160, 300] {
+            for height in [1_u16, 15, 16, 24, 28, 90] {
                 for keys in ["", "z", "3z", "2", "?", "l", "4<Up>"] {
                     let mut console = Console::new((width_, height), icons, many(40));
                     console.log(30);

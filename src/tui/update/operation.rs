@@ -89,11 +89,7 @@ fn reasons_to_ask(state: &State, plan: &Plan) -> Option<Vec<String>> {
         Verb::RestartWithDependents if plan.steps.len() > 1 => {
             Some(vec![format!("{} restart.", text::counted(plan.steps.len(), "service"))])
         }
-        Verb::Start
-        | Verb::StartOrRestart
-        | Verb::Stop
-        | Verb::Restart
-        | Verb::RestartWithDependents => None,
+        Verb::Start | Verb::StartOrRestart | Verb::Stop | Verb::Restart | Verb::RestartWithDependents => None,
     }
 }
 

@@ -11,8 +11,8 @@ use crate::tui::state::{BoardRow, Redraw, State};
 
 pub(super) fn published(state: &mut State, snapshot: Arc<Snapshot>) {
     let old = std::mem::replace(&mut state.snapshot, snapshot);
-    let is_same_registry = Arc::ptr_eq(&old.registry, &state.snapshot.registry)
-        && old.services.len() == state.snapshot.services.len();
+    let is_same_registry =
+        Arc::ptr_eq(&old.registry, &state.snapshot.registry) && old.services.len() == state.snapshot.services.len();
     if is_same_registry {
         let redraw = urgency(state, &old);
         if redraw >= Redraw::Now && !state.board.filter_text.is_empty() {

@@ -66,9 +66,7 @@ fn health_in_numbers(service: &ServiceSnapshot) -> Vec<String> {
 
 fn ports(service: &ServiceSnapshot) -> String {
     match &service.spec.deployment {
-        Deployment::Docker(docker) if !docker.ports.is_empty() => {
-            text::clean(&docker.ports.join(", ")).into_owned()
-        }
+        Deployment::Docker(docker) if !docker.ports.is_empty() => text::clean(&docker.ports.join(", ")).into_owned(),
         Deployment::Docker(_)
         | Deployment::Binary(_)
         | Deployment::DockerCompose(_)
@@ -185,7 +183,11 @@ fn health_rows(writer: &mut Writer<'_, '_>, service: &ServiceSnapshot) {
             return;
         }
     };
-    let pace = format!("every {}, {} in a row", text::latency(check.interval), text::counted(retries(check.retries), "failure"));
+    let pace = format!(
+        "every {}, {} in a row",
+        text::latency(check.interval),
+        text::counted(retries(check.retries), "failure")
+    );
     writer.text("Check", &format!("{what}{dot}{pace}"), Role::Dim);
 }
 
@@ -231,7 +233,11 @@ fn run_rows(writer: &mut Writer<'_, '_>, service: &ServiceSnapshot) {
 /// An argument as a shell would need it, so that the line can be copied.
 fn quoted(arg: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !arg.is_empty() && arg.chars().all(is_plain) { arg.to_owned() } else { format!("'{}'", arg.replace('\'', r"'\''")) }
+    if !arg.is_empty() && arg.chars().all(is_plain) {
+        arg.to_owned()
+    } else {
+        format!("'{}'", arg.replace('\'', r"'\''"))
+    }
 }
 
 fn relation_rows(writer: &mut Writer<'_, '_>, service: &ServiceSnapshot) {

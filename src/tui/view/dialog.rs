@@ -5,8 +5,8 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::{Paint, centred, draw_lines, operations};
-use crate::tui::keymap::{BINDINGS, Context};
 use crate::tui::action::Action;
+use crate::tui::keymap::{BINDINGS, Context};
 use crate::tui::state::Question;
 use crate::tui::text;
 use crate::tui::theme::Role;
@@ -48,7 +48,7 @@ pub(super) fn draw_question(paint: &Paint<'_>, body: Rect, question: &Question, 
         rows.extend(plan);
     }
     rows.extend(end);
-    open(paint, body, &format!("{} ?", question.title), Role::Warning, rows, buffer);
+    open(paint, body, &format!("{}?", question.title), Role::Warning, rows, buffer);
 }
 
 /// The answers that are offered, from the table of keys.

@@ -64,7 +64,12 @@ fn hints<'a>(paint: &Paint<'a>, width: usize) -> Line<'a> {
 }
 
 fn push<'a>(paint: &Paint<'a>, (key, words): &(String, &'a str), spans: &mut Vec<Span<'a>>) {
-    spans.extend([Span::raw("  "), paint.span(key.clone(), Role::Key), Span::raw(" "), paint.span(*words, Role::Label)]);
+    spans.extend([
+        Span::raw("  "),
+        paint.span(key.clone(), Role::Key),
+        Span::raw(" "),
+        paint.span(*words, Role::Label),
+    ]);
 }
 
 fn hint(binding: &'static Binding) -> Option<(String, &'static str)> {

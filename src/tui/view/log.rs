@@ -112,7 +112,9 @@ fn level(text: &str) -> Option<(std::ops::Range<usize>, Role)> {
     let mut start = 0;
     for word in head.split(|c: char| !c.is_ascii_alphabetic()) {
         let role = match word {
-            "ERROR" | "error" | "Error" | "ERR" | "FATAL" | "fatal" | "CRITICAL" | "PANIC" | "panicked" => Some(Role::Error),
+            "ERROR" | "error" | "Error" | "ERR" | "FATAL" | "fatal" | "CRITICAL" | "PANIC" | "panicked" => {
+                Some(Role::Error)
+            }
             "WARN" | "warn" | "WARNING" | "warning" | "Warning" => Some(Role::Warning),
             "INFO" | "info" | "NOTICE" => Some(Role::Link),
             "DEBUG" | "debug" | "TRACE" | "trace" => Some(Role::Dim),
@@ -129,9 +131,7 @@ fn level(text: &str) -> Option<(std::ops::Range<usize>, Role)> {
 /// Following, or paused and how much came since.
 pub(super) fn note<'a>(paint: &Paint<'a>) -> Line<'a> {
     match paint.state.log.scroll {
-        Scroll::Following => {
-            Line::from(paint.span(format!(" {} following ", paint.icons.arrow()), Role::Running))
-        }
+        Scroll::Following => Line::from(paint.span(format!(" {} following ", paint.icons.arrow()), Role::Running)),
         Scroll::Paused { n_new, .. } => {
             let new = if n_new == 0 { String::new() } else { format!(", {}", text::counted(n_new, "new line")) };
             Line::from(paint.span(format!(" {} paused{new} ", paint.icons.pause()), Role::Warning))

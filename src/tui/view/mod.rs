@@ -79,7 +79,10 @@ impl<'a> Paint<'a> {
     fn too_small(&self, area: Rect, buffer: &mut Buffer) {
         let lines = vec![
             Line::from(Span::styled("The terminal is too small", self.style(Role::Warning))),
-            Line::from(format!("{}x{} needed, this is {}x{}", SMALLEST.width, SMALLEST.height, area.width, area.height)),
+            Line::from(format!(
+                "{}x{} needed, this is {}x{}",
+                SMALLEST.width, SMALLEST.height, area.width, area.height
+            )),
         ];
         let y = area.y + area.height.saturating_sub(2) / 2;
         let middle = Rect { y, height: area.height.min(2), ..area };
@@ -121,12 +124,7 @@ impl<'a> Paint<'a> {
             other => keymap::key_of(super::action::Action::Focus(other)),
         };
         let role = if is_focused { Role::TitleFocused } else { Role::Title };
-        let mut spans = vec![
-            Span::raw(" "),
-            self.span(key, Role::Key),
-            Span::raw(" "),
-            self.span(pane.title(), role),
-        ];
+        let mut spans = vec![Span::raw(" "), self.span(key, Role::Key), Span::raw(" "), self.span(pane.title(), role)];
         if matches!(pane, Pane::Log | Pane::Details | Pane::Dependencies)
             && let Some(id) = &self.state.board.selected
         {

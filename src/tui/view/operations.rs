@@ -136,8 +136,8 @@ pub(super) fn draw_panel(paint: &Paint<'_>, body: Rect, buffer: &mut Buffer) {
     let keys = if operation.is_running() { format!("Esc hide  {cancel}") } else { "Esc close".to_owned() };
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2).min(body.height * 3 / 4);
     let area = Rect {
-        x: body.right().saturating_sub(width + 1),
-        y: body.bottom().saturating_sub(height),
+        x: body.right().saturating_sub(width + 2),
+        y: body.bottom().saturating_sub(height + 1),
         width,
         height,
     };

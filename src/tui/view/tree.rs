@@ -47,13 +47,7 @@ fn heading<'a>(paint: &Paint<'a>, relation: Relation, n: usize) -> Line<'a> {
     ])
 }
 
-fn service<'a>(
-    paint: &Paint<'a>,
-    id: &ServiceId,
-    goes_on: &[bool],
-    is_repeated: bool,
-    width: usize,
-) -> Line<'a> {
+fn service<'a>(paint: &Paint<'a>, id: &ServiceId, goes_on: &[bool], is_repeated: bool, width: usize) -> Line<'a> {
     let [branch, last, passing, nothing] = paint.icons.tree();
     let mut lines = String::from("   ");
     if let Some((own, above)) = goes_on.split_last() {
