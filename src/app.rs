@@ -31,7 +31,7 @@ impl Root for App {
     fn hidden(&self, name: &OsStr, arguments: &[OsString], _original_umask: u32) -> Option<ExitCode> {
         match name.to_str()? {
             ShimProgram::HIDDEN_ARGUMENT => Some(crate::shim::main()),
-            _ => None,
+            _ => crate::demo::hidden(name, arguments),
         }
     }
 
