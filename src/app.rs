@@ -34,8 +34,14 @@ struct App;
 
 impl Root for App {
     fn hidden(&self, name: &OsStr, arguments: &[OsString], _original_umask: u32) -> Option<ExitCode> {
+<<<<<<< HEAD
         if name == ShimProgram::HIDDEN_ARGUMENT {
             return Some(crate::shim::main());
+=======
+        match name.to_str()? {
+            ShimProgram::HIDDEN_ARGUMENT => Some(crate::shim::main()),
+            _ => crate::demo::hidden(name, arguments),
+>>>>>>> graph
         }
         let words: Vec<OsString> = std::iter::once(name.to_owned()).chain(arguments.iter().cloned()).collect();
         demo::entry(&words)
