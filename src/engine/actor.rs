@@ -266,8 +266,7 @@ impl Actor {
                 });
             }
             Effect::Tell(what) => {
-                let event =
-                    Event { at: SystemTime::now(), service: self.spec.id.clone(), what, actor: self.cause };
+                let event = Event { at: SystemTime::now(), service: self.spec.id.clone(), what, actor: self.cause };
                 tracing::info!(service = %event.service, actor = %event.actor, "{}", event.what);
                 self.ports.store.record(&event);
                 // Nobody has to listen.

@@ -194,11 +194,7 @@ impl Drive {
             {
                 self.tell_found_running(&step.service, instance);
             }
-            self.order(
-                &step.service,
-                Order::Start { on, cause: self.cause(), news: self.news.clone() },
-            )
-            .await;
+            self.order(&step.service, Order::Start { on, cause: self.cause(), news: self.news.clone() }).await;
         }
         let roles: HashMap<ServiceId, Role> = steps.iter().map(|step| (step.service.clone(), step.role)).collect();
         let mut open: HashSet<ServiceId> = roles.keys().filter(|id| !self.ended.contains_key(*id)).cloned().collect();
@@ -235,12 +231,8 @@ impl Drive {
 
     /// Whether a dependency needs no waiting for: it was up and well when the operation began, and is not restarted by it.
     fn is_up_before(&self, id: &ServiceId) -> bool {
-        let is_restarted = self
-            .on
-            .plan
-            .steps
-            .iter()
-            .any(|step| step.service == *id && step.action == StepAction::Restart);
+        let is_restarted =
+            self.on.plan.steps.iter().any(|step| step.service == *id && step.action == StepAction::Restart);
         !is_restarted && self.service(id).is_some_and(|service| is_ready(service))
     }
 

@@ -72,8 +72,7 @@ fn registered_conflicts(spec: &ServiceSpec, snapshot: &Snapshot) -> Vec<Conflict
 }
 
 async fn unregistered_conflicts(spec: &ServiceSpec, snapshot: &Snapshot, ports: &Ports) -> Vec<Conflict> {
-    let names: Vec<String> =
-        spec.conflicts.iter().filter(|name| snapshot.service(name).is_none()).cloned().collect();
+    let names: Vec<String> = spec.conflicts.iter().filter(|name| snapshot.service(name).is_none()).cloned().collect();
     if names.is_empty() { Vec::new() } else { ports.host.running_strangers(&names).await }
 }
 
@@ -84,10 +83,10 @@ fn dependency_facts(
     graph: &Graph,
     findings: &HashMap<ServiceId, Vec<Finding>>,
 ) -> Vec<DependencyFact> {
-    let missing = graph.missing(&spec.id).iter().map(|id| DependencyFact {
-        id: id.clone(),
-        problem: Some("is not registered".to_owned()),
-    });
+    let missing = graph
+        .missing(&spec.id)
+        .iter()
+        .map(|id| DependencyFact { id: id.clone(), problem: Some("is not registered".to_owned()) });
     let registered = graph.dependencies(&spec.id).into_iter().map(|id| {
         let runs = snapshot.service(id.as_str()).is_some_and(|service| service.state.is_alive());
         let problem = if runs {

@@ -86,7 +86,9 @@ async fn a_start_tells_what_happens_in_the_order_of_the_guide() {
     let handle = engine(&world, platform());
     let (progress, _) = operate(&handle, Verb::Start, "control-center").await;
     let told: Vec<String> = progress.iter().map(|progress| format!("{progress:?}")).collect();
-    let starts = |prefix: &str| told.iter().position(|line| line.starts_with(prefix)).unwrap_or_else(|| panic!("{prefix}: {told:#?}"));
+    let starts = |prefix: &str| {
+        told.iter().position(|line| line.starts_with(prefix)).unwrap_or_else(|| panic!("{prefix}: {told:#?}"))
+    };
     let order = [
         starts("Checking(control-center)"),
         starts("Checked { service: control-center"),
@@ -176,7 +178,10 @@ async fn a_death_during_the_wait_is_reported_at_once() {
             break failure;
         }
     };
-    assert!(matches!(failure, Failure::DiedDuringStart { ending: Ending::Exited(7), restart: None, .. }), "{failure:?}");
+    assert!(
+        matches!(failure, Failure::DiedDuringStart { ending: Ending::Exited(7), restart: None, .. }),
+        "{failure:?}"
+    );
     assert!(died_at.elapsed() < 300 * MS, "{:?}", died_at.elapsed());
 }
 
@@ -244,7 +249,8 @@ async fn a_restart_stops_in_reverse_then_starts_in_order_with_new_instances() {
     );
     let after = handle.snapshot();
     for name in ["orchestrator", "control-center"] {
-        let instance = |snapshot: &Snapshot| snapshot.service(name).and_then(|s| s.state.instance()).and_then(Instance::pid);
+        let instance =
+            |snapshot: &Snapshot| snapshot.service(name).and_then(|s| s.state.instance()).and_then(Instance::pid);
         assert!(instance(&after).is_some() && instance(&before) != instance(&after));
     }
 }
@@ -269,7 +275,9 @@ async fn a_failed_preflight_starts_nothing_and_reaches_the_dependents() {
     assert_eq!(summary.started, []);
     assert!(world.deeds().is_empty(), "{:?}", world.deeds());
     let failure = progress.iter().find_map(|progress| match progress {
-        Progress::Failed { service, failure: Failure::Preflight { check, findings } } if *service == id("control-center") => {
+        Progress::Failed { service, failure: Failure::Preflight { check, findings } }
+            if *service == id("control-center") =>
+        {
             Some((*check, findings[0].message.clone()))
         }
         _ => None,
@@ -349,7 +357,9 @@ async fn health_turns_after_retries_failures_and_comes_back_with_one_success() {
     let world = World::new();
     world.appears("orchestrator").await;
     let handle = engine(&world, platform());
-    let health = |health: Health| move |snapshot: &Snapshot| snapshot.service("orchestrator").is_some_and(|s| s.health() == health);
+    let health = |health: Health| {
+        move |snapshot: &Snapshot| snapshot.service("orchestrator").is_some_and(|s| s.health() == health)
+    };
     wait_for(&handle, health(Health::Healthy)).await;
     let sick_since = Instant::now();
     world.set_sick("orchestrator", true);
@@ -374,7 +384,9 @@ async fn a_one_shot_check_retries_a_second_apart_and_asks_only_what_runs() {
     assert_eq!(world.n_probes("orchestrator"), 0, "reading commands do not probe by themselves");
     let began = Instant::now();
     let answers = handle.check(ids("orchestrator api-gateway"), Attempts::WithRetries).await.unwrap();
-    assert!(matches!(&answers[0].1, Checked::Probed(ProbeOutcome::Answered(report)) if report.message.contains("refused")));
+    assert!(
+        matches!(&answers[0].1, Checked::Probed(ProbeOutcome::Answered(report)) if report.message.contains("refused"))
+    );
     assert_eq!(answers[1].1, Checked::NotRunning);
     assert_eq!(world.n_probes("orchestrator"), 4);
     assert!(began.elapsed() >= Duration::from_secs(3));

@@ -12,8 +12,7 @@ use super::dependencies::Edges;
 pub(super) fn startup(edges: &Edges, start_orders: &[i64]) -> Vec<NodeIndex> {
     let key = |node: NodeIndex| Reverse((start_orders.get(node.index()).copied().unwrap_or_default(), node));
     let mut n_open: Vec<usize> = edges.node_indices().map(|node| edges.neighbors(node).count()).collect();
-    let mut ready: BinaryHeap<_> =
-        edges.node_indices().filter(|node| n_open[node.index()] == 0).map(key).collect();
+    let mut ready: BinaryHeap<_> = edges.node_indices().filter(|node| n_open[node.index()] == 0).map(key).collect();
     let mut order = Vec::with_capacity(edges.node_count());
     while let Some(Reverse((_, node))) = ready.pop() {
         order.push(node);

@@ -79,11 +79,7 @@ pub(super) fn take_over(setting: Setting, orphan: Orphan, report: &UnixStream) -
         record,
         output,
         lock: None,
-        leader: Some(Leader {
-            identity: orphan.service,
-            since: since_boot().saturating_sub(age),
-            leads_group: false,
-        }),
+        leader: Some(Leader { identity: orphan.service, since: since_boot().saturating_sub(age), leads_group: false }),
         orphan: Some(OrphanTree { pidfd: Some(pidfd), lock_taken_by, start_ticks, unseen_since: None }),
         timer: None,
         signalled: Signalled::default(),

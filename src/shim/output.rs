@@ -308,6 +308,5 @@ fn open_fifo(path: &Path) -> io::Result<OwnedFd> {
 
 fn is_our_fifo(descriptor: &OwnedFd) -> io::Result<bool> {
     let found = rustix::fs::fstat(descriptor)?;
-    Ok(FileType::from_raw_mode(found.st_mode) == FileType::Fifo
-        && found.st_uid == rustix::process::geteuid().as_raw())
+    Ok(FileType::from_raw_mode(found.st_mode) == FileType::Fifo && found.st_uid == rustix::process::geteuid().as_raw())
 }

@@ -84,8 +84,7 @@ impl Supervisor {
     /// When nothing runs, after that was reported.
     pub(super) fn start(setting: Setting, lock: File, report: &UnixStream) -> io::Result<Option<Self>> {
         let id = &setting.handover.service;
-        let opened =
-            Output::open(&setting.layout.fifo(id), setting.layout.log_file(id), setting.handover.rotation, 0);
+        let opened = Output::open(&setting.layout.fifo(id), setting.layout.log_file(id), setting.handover.rotation, 0);
         let output = match opened {
             Ok(output) => output,
             Err(error) => {
@@ -287,10 +286,9 @@ impl Supervisor {
             match rustix::process::wait(WaitOptions::NOHANG) {
                 Ok(None) => break true,
                 Ok(Some((pid, status))) => {
-                    let is_leader = self
-                        .leader
-                        .as_ref()
-                        .is_some_and(|leader| u32::try_from(pid.as_raw_pid()).is_ok_and(|pid| pid == leader.identity.pid));
+                    let is_leader = self.leader.as_ref().is_some_and(|leader| {
+                        u32::try_from(pid.as_raw_pid()).is_ok_and(|pid| pid == leader.identity.pid)
+                    });
                     if is_leader {
                         ending = Some(match (status.exit_status(), status.terminating_signal()) {
                             (Some(code), _) => Ending::Exited(code),

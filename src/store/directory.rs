@@ -41,7 +41,9 @@ impl Unusable {
         let path = self.path.display();
         match &self.problem {
             Problem::Io(_) => format!("Make sure that you may write to {path}"),
-            Problem::NotADirectory => format!("Move {path} away, or set PROVISIONING_SERVICES_DIR to another directory"),
+            Problem::NotADirectory => {
+                format!("Move {path} away, or set PROVISIONING_SERVICES_DIR to another directory")
+            }
             Problem::Foreign(_) => format!("Run this as the owner of {path}, or set PROVISIONING_SERVICES_DIR"),
             Problem::WritableByOthers => format!("Take the right to write from others: chmod go-w {path}"),
         }

@@ -64,15 +64,8 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase.
-    pub const ALL: [Self; 7] = [
-        Self::Starting,
-        Self::Running,
-        Self::Clearing,
-        Self::Backoff,
-        Self::Stopping,
-        Self::Stopped,
-        Self::Failed,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Starting, Self::Running, Self::Clearing, Self::Backoff, Self::Stopping, Self::Stopped, Self::Failed];
 
     /// As the file writes it.
     pub fn as_str(self) -> &'static str {

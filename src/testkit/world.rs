@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::engine::Ports;
-use crate::engine::ports::{Backend, BackendError, ErrorKind, Host, LogSource, Probe, Store, StopError};
+use crate::engine::ports::{Backend, BackendError, ErrorKind, Host, LogSource, Probe, StopError, Store};
 use crate::model::{
     Check, Ending, Event, ExitRecord, FailureReason, Guardian, Instance, Intent, Launch, LaunchOrigin, Observed,
     Presence, ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, ServiceId, ServiceSpec, StopHow,

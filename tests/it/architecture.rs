@@ -21,7 +21,23 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("logs", &["model", "engine", "store"]),
     ("demo", &["model", "host", "store"]),
     ("tui", &["model", "report", "lifecycle", "preflight", "engine", "logs", "store"]),
-    ("cli", &["model", "report", "lifecycle", "preflight", "config", "engine", "logs", "store", "app", "tui", "demo", "shim"]),
+    (
+        "cli",
+        &[
+            "model",
+            "report",
+            "lifecycle",
+            "preflight",
+            "config",
+            "engine",
+            "logs",
+            "store",
+            "app",
+            "tui",
+            "demo",
+            "shim",
+        ],
+    ),
 ];
 
 /// Of the engine, the world outside uses these alone.
@@ -56,7 +72,10 @@ fn uses(text: &str) -> Vec<(String, String)> {
 
 fn is_test_file(path: &Path) -> bool {
     let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    name == "tests" || name.ends_with("_test") || name == "fixture" || path.components().any(|part| part.as_os_str() == "tests")
+    name == "tests"
+        || name.ends_with("_test")
+        || name == "fixture"
+        || path.components().any(|part| part.as_os_str() == "tests")
 }
 
 #[test]

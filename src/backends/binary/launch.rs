@@ -18,9 +18,7 @@ use super::look::Look;
 use super::{BinaryBackend, binary_spec, env_file, transient};
 use crate::engine::ports::{BackendError, ErrorKind};
 use crate::host::process;
-use crate::model::{
-    BinarySpec, Instance, Launch, LaunchOrigin, ProcessIdentity, RestartOnFailure, ServiceSpec,
-};
+use crate::model::{BinarySpec, Instance, Launch, LaunchOrigin, ProcessIdentity, RestartOnFailure, ServiceSpec};
 use crate::store::directory;
 use crate::store::handover::{Handover, Orphan, Report};
 use crate::store::lock;
@@ -76,7 +74,10 @@ impl BinaryBackend {
                 return Err(BackendError {
                     kind: ErrorKind::Transient,
                     message: format!("{} is held by a start or a stop that does not end", path.display()),
-                    remedy: Some(format!("Stop it with force, then start it again (lock holders: fuser {})", path.display())),
+                    remedy: Some(format!(
+                        "Stop it with force, then start it again (lock holders: fuser {})",
+                        path.display()
+                    )),
                 });
             }
             tokio::time::sleep(pause).await;

@@ -9,9 +9,9 @@ use crate::host::process::{self, Stat};
 use crate::model::{
     Ending, ExitRecord, FailureReason, Guardian, Instance, Intent, Observed, Presence, ProcessIdentity, ServiceId,
 };
+use crate::store::lock;
 use crate::store::state::{Exit, Phase, ServiceRecord, Wanted};
 use crate::store::state_reader::{self, Found};
-use crate::store::lock;
 
 /// How long a record that is about to be replaced (its service died a moment ago, its shim is writing) is read again.
 const SETTLING: Duration = Duration::from_millis(50);
@@ -94,7 +94,8 @@ impl BinaryBackend {
                     self.note_foreign(id, &record, foreign, &mut look)?;
                 }
                 if record.dropped_bytes > 0 {
-                    look.notes.push(format!("{} bytes of output were dropped: the disk was full", record.dropped_bytes));
+                    look.notes
+                        .push(format!("{} bytes of output were dropped: the disk was full", record.dropped_bytes));
                 }
                 look.record = Some((record, inode));
             }
@@ -232,7 +233,8 @@ fn present(service: &ProcessIdentity, has_shim: bool, phase: Option<Phase>) -> P
 fn watched_but_down(record: &ServiceRecord, shim: &ProcessIdentity) -> Presence {
     let last = record.exits.last().map_or(Ending::Unknown, |exit| exit.ending);
     let instance = || Instance::Process(record.service.clone().unwrap_or_else(|| shim.clone()));
-    let since = || record.service.as_ref().map_or_else(Instant::now, |service| process::started_at(service.start_ticks));
+    let since =
+        || record.service.as_ref().map_or_else(Instant::now, |service| process::started_at(service.start_ticks));
     match record.phase {
         Phase::Backoff => Presence::RestartPending {
             attempt: record.restarts.saturating_add(1),

@@ -128,14 +128,13 @@ impl Backend for BinaryBackend {
 fn binary_spec(spec: &ServiceSpec) -> Result<&BinarySpec, BackendError> {
     match &spec.deployment {
         Deployment::Binary(binary) => Ok(binary),
-        Deployment::Docker(_)
-        | Deployment::DockerCompose(_)
-        | Deployment::Kubernetes(_)
-        | Deployment::Remote(_) => Err(BackendError {
-            kind: ErrorKind::Misconfigured,
-            message: format!("{} is not a service of binary mode", spec.id),
-            remedy: None,
-        }),
+        Deployment::Docker(_) | Deployment::DockerCompose(_) | Deployment::Kubernetes(_) | Deployment::Remote(_) => {
+            Err(BackendError {
+                kind: ErrorKind::Misconfigured,
+                message: format!("{} is not a service of binary mode", spec.id),
+                remedy: None,
+            })
+        }
     }
 }
 

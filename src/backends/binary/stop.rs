@@ -120,8 +120,7 @@ impl BinaryBackend {
         members.sort_by_key(|stat| stat.pid);
         members.dedup_by_key(|stat| stat.pid);
         // A name is chosen by its process, so it is printed as text that cannot be anything else.
-        let survivors =
-            members.iter().map(|stat| format!("{} (PID {})", stat.comm.escape_debug(), stat.pid)).collect();
+        let survivors = members.iter().map(|stat| format!("{} (PID {})", stat.comm.escape_debug(), stat.pid)).collect();
         Ok(StopError::StillAlive { grace, survivors })
     }
 }

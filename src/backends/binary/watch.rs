@@ -103,7 +103,10 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A descriptor that tokio waits on until it is readable.
-#[expect(deprecated, reason = "the replacement is unsafe, for descriptors that change their number; an OwnedFd never does")]
+#[expect(
+    deprecated,
+    reason = "the replacement is unsafe, for descriptors that change their number; an OwnedFd never does"
+)]
 pub(super) fn watchable(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(descriptor, Interest::READABLE)
 }

@@ -91,11 +91,9 @@ impl Play {
 
     fn look(&mut self) {
         let presence = match &self.alive {
-            Some(instance) => Presence::Present {
-                instance: instance.clone(),
-                since: self.now,
-                guardian: Guardian::Alive,
-            },
+            Some(instance) => {
+                Presence::Present { instance: instance.clone(), since: self.now, guardian: Guardian::Alive }
+            }
             None => Presence::Absent,
         };
         self.feed(Input::Observed(Ok(Observed {

@@ -92,10 +92,7 @@ fn inputs(now: Instant) -> Vec<(&'static str, Input)> {
         ("stop", stop(StopHow::Ask)),
         ("kill", stop(StopHow::Kill)),
         ("is gone", Input::StopReported(Ok(()))),
-        (
-            "does not go",
-            Input::StopReported(Err(StopFailure { message: "still running".to_owned(), remedy: None })),
-        ),
+        ("does not go", Input::StopReported(Err(StopFailure { message: "still running".to_owned(), remedy: None }))),
         ("seen absent", observed(Presence::Absent)),
         ("seen running", observed(present(1, now))),
         ("seen running as another", observed(present(2, now))),

@@ -28,8 +28,7 @@ pub(super) fn plan(board: &Board<'_>, request: Request) -> Result<Plan, Refusal>
     }
     if request.verb == Verb::RestartWithDependents {
         let below: HashSet<ServiceId> = restarting.iter().cloned().collect();
-        let dependents: HashSet<ServiceId> =
-            board.running_dependents(&below, &below).into_values().flatten().collect();
+        let dependents: HashSet<ServiceId> = board.running_dependents(&below, &below).into_values().flatten().collect();
         for dependent in board.graph.services().filter(|id| dependents.contains(*id)) {
             match board.check_startable(dependent) {
                 Ok(()) => {
