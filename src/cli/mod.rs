@@ -1,1 +1,21 @@
-//! To be written.
+//! The script face: arguments in, text and an exit code out.
+//!
+//! Parses, asks the engine through its handle, and prints what [`crate::report`] says. Decides nothing that the engine decides, and
+//! builds nothing: the composition root hands over a [`Session`].
+
+pub mod args;
+mod commands;
+pub mod exit;
+mod names;
+pub mod print;
+mod program;
+mod run;
+mod session;
+#[cfg(test)]
+mod tests;
+
+pub use exit::Exit;
+pub use print::Printer;
+pub use program::{Program, command};
+pub use run::run;
+pub use session::{ConsoleKind, Purpose, Root, Session, Setup, SetupError};

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use petgraph::Direction;
 use petgraph::graph::NodeIndex;
 
 use super::dependencies::Edges;
@@ -41,28 +40,6 @@ pub(super) fn find(edges: &Edges) -> Vec<Vec<NodeIndex>> {
     }
     circles.sort_by_key(|path| path.first().copied());
     circles
-}
-
-/// For each node the place in `circles` of one that it is on or above; its own before others, earlier before later.
-pub(super) fn below(edges: &Edges, circles: &[Vec<NodeIndex>]) -> Vec<Option<usize>> {
-    let mut found: Vec<Option<usize>> = vec![None; edges.node_count()];
-    for (circle, path) in circles.iter().enumerate() {
-        for node in path {
-            found[node.index()].get_or_insert(circle);
-        }
-    }
-    for (circle, path) in circles.iter().enumerate() {
-        let mut open = path.clone();
-        while let Some(node) = open.pop() {
-            for dependent in edges.neighbors_directed(node, Direction::Incoming) {
-                if found[dependent.index()].is_none() {
-                    found[dependent.index()] = Some(circle);
-                    open.push(dependent);
-                }
-            }
-        }
-    }
-    found
 }
 
 /// Breadth-first searches that share their memory: marks are numbered, so nothing is cleared in between.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use super::{cycles, order};
+use super::{above, cycles, order};
 use crate::model::{Registry, ServiceId};
 
 /// Services by node, numbered in registry order; an edge leads from a service to one that it needs.
@@ -23,6 +23,8 @@ pub struct Graph {
     cycles: Vec<Vec<ServiceId>>,
     /// For each node the circle, by its place in `cycles`, that it is in or above.
     cycle_below: Vec<Option<usize>>,
+    /// For each node the first of itself and what it needs that has an entry in `missing`.
+    missing_below: Vec<Option<NodeIndex>>,
 }
 
 impl Graph {
@@ -59,13 +61,18 @@ impl Graph {
             ranks[node.index()] = rank;
         }
         let circles = cycles::find(&edges);
-        let cycle_below = cycles::below(&edges, &circles);
+        let cycle_below = above::first_below(&edges, &circles);
+        let gaps: Vec<Vec<NodeIndex>> =
+            startup.iter().filter(|node| !missing[node.index()].is_empty()).map(|node| vec![*node]).collect();
+        let missing_below =
+            above::first_below(&edges, &gaps).into_iter().map(|gap| gap.map(|gap| gaps[gap][0])).collect();
         let named = |path: &[NodeIndex]| path.iter().map(|node| edges[*node].clone()).collect::<Vec<_>>();
         Self {
             startup_order: named(&startup),
             cycles: circles.iter().map(|circle| named(circle)).collect(),
             ranks,
             cycle_below,
+            missing_below,
             missing,
             nodes,
             edges,
@@ -113,12 +120,8 @@ impl Graph {
 
     /// The first dependency that is not registered, of the service itself or of anything that it needs: who names it, and the name.
     pub fn missing_below(&self, id: &ServiceId) -> Option<(&ServiceId, &ServiceId)> {
-        let own = *self.nodes.get(id)?;
-        let mut reached = self.reach(id, Direction::Outgoing);
-        reached.sort_unstable_by_key(|node| self.ranks[node.index()]);
-        std::iter::once(own)
-            .chain(reached)
-            .find_map(|node| self.missing[node.index()].first().map(|name| (&self.edges[node], name)))
+        let gap = self.missing_below[self.nodes.get(id)?.index()]?;
+        self.missing[gap.index()].first().map(|name| (&self.edges[gap], name))
     }
 
     /// Every service, dependencies first, ties by `start_order`, then registry order. Members of cycles, and what is above them, come
@@ -353,6 +356,18 @@ mod tests {
                 prop_assert_eq!(graph.cycle_below(service).is_some(), below);
                 if circular(service) {
                     prop_assert!(graph.cycle_below(service).unwrap().contains(service));
+                }
+            }
+        }
+
+        #[test]
+        fn a_missing_name_is_found_from_everywhere_above_it(specs in arbitrary_services()) {
+            let graph = Graph::new(&registry(&specs));
+            for service in graph.services() {
+                let below: Vec<ServiceId> = std::iter::once(service.clone()).chain(graph.all_dependencies(service)).collect();
+                match graph.missing_below(service) {
+                    Some((by, name)) => prop_assert!(below.contains(by) && graph.missing(by).contains(name)),
+                    None => prop_assert!(below.iter().all(|id| graph.missing(id).is_empty())),
                 }
             }
         }

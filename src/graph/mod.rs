@@ -4,6 +4,7 @@
 //! Built once for each registry and asked often, so order and circles are computed at the beginning. Nothing here recurses: a chain
 //! of any length fits on the stack.
 
+mod above;
 mod cycles;
 mod dependencies;
 #[cfg(test)]

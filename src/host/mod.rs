@@ -1,3 +1,9 @@
-//! What this machine runs: process identities and trees.
+//! What this machine tells: process identities and trees, who listens where, which programs and units run. Reads `/proc` and cgroups
+//! only; holds no policy and calls no program.
 
+mod names;
+mod ports;
 pub mod process;
+mod system;
+
+pub use system::System;

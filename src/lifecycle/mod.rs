@@ -3,6 +3,8 @@
 pub mod admission;
 pub mod backoff;
 pub mod explain;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod machine;
 pub mod plan;
 pub mod streak;

@@ -317,10 +317,10 @@ impl OperationCounts {
     }
 }
 
-/// Why nothing was begun.
+/// Why a service may not act.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RefusalReport {
-    /// `dependents_running`, `cycle`, `missing_dependency` or `unknown_service`.
+    /// `dependents_running`, `cycle`, `missing_dependency`, `set_aside` or `unknown_service`.
     pub reason: &'static str,
     /// Whom it concerns.
     pub service: String,
@@ -343,6 +343,6 @@ pub struct OperationReport {
     pub services: Vec<OperationServiceReport>,
     /// The counts.
     pub summary: OperationCounts,
-    /// Null unless nothing was begun.
-    pub refusal: Option<RefusalReport>,
+    /// Who may not act, and why. With no name given, the others act all the same.
+    pub refusals: Vec<RefusalReport>,
 }

@@ -8,7 +8,7 @@ use super::phrases;
 use super::style::Style;
 use super::turns::{Spoken, Turns};
 use crate::engine::operation::{Failure, Plan, Progress, Proof, Role, StepAction, Verb};
-use crate::model::ServiceId;
+use crate::model::{ServiceId, Snapshot};
 use crate::preflight::{Finding, Verdict};
 
 /// How much is told.
@@ -39,6 +39,7 @@ pub struct Narrator {
     services: Vec<ServiceId>,
     roles: HashMap<ServiceId, Role>,
     n_targets: usize,
+    has_refused: bool,
     reversed_stops: bool,
     turns: Turns,
     /// The latest phase that something happened in.
@@ -47,18 +48,30 @@ pub struct Narrator {
     headed: HashSet<ServiceId>,
     /// Services whose health is waited for, or that were started: their readiness is news.
     awaited: HashSet<ServiceId>,
+    /// Services whose checks have begun.
+    checking: HashSet<ServiceId>,
+    /// Services that are restarted but did not run.
+    down_before: HashSet<ServiceId>,
     last_told: Option<Phase>,
 }
 
 impl Narrator {
-    /// Prepares to tell the operation that `plan` describes.
-    pub fn new(plan: &Plan, telling: Telling) -> Self {
+    /// Prepares to tell the operation that `plan` describes; `before` is the state it begins in.
+    pub fn new(plan: &Plan, before: &Snapshot, telling: Telling) -> Self {
         let services: Vec<ServiceId> = plan.steps.iter().map(|step| step.service.clone()).collect();
-        Self {
+        let is_down = |id: &ServiceId| before.service(id.as_str()).is_some_and(|service| !service.state.is_alive());
+        let down_before = plan
+            .steps
+            .iter()
+            .filter(|step| step.action == StepAction::Restart && is_down(&step.service))
+            .map(|step| step.service.clone())
+            .collect();
+        let mut narrator = Self {
             telling,
             verb: plan.request.verb,
             roles: plan.steps.iter().map(|step| (step.service.clone(), step.role)).collect(),
             n_targets: plan.steps.iter().filter(|step| step.role == Role::Target).count(),
+            has_refused: !plan.refused.is_empty(),
             // A plan of restarts lists the order of the starts.
             reversed_stops: plan.steps.iter().any(|step| step.action == StepAction::Restart),
             turns: Turns::new(services.len() * 3),
@@ -66,8 +79,14 @@ impl Narrator {
             phase: Phase::Check,
             headed: HashSet::new(),
             awaited: HashSet::new(),
+            checking: HashSet::new(),
+            down_before,
             last_told: None,
-        }
+        };
+        // Nobody will speak in the turn of a stop that does not happen.
+        let silent: Vec<usize> = narrator.down_before.iter().filter_map(|id| narrator.turn(Phase::Stop, id)).collect();
+        narrator.turns.end(silent);
+        narrator
     }
 
     /// What may be printed now that `progress` has happened.
@@ -78,7 +97,9 @@ impl Narrator {
                 told.extend(self.turns.end_all());
                 let mut lines = self.with_gaps(told);
                 if self.services.is_empty() {
-                    lines.push(Line::result(nothing_to_do(self.verb)));
+                    if !self.has_refused {
+                        lines.push(Line::result(nothing_to_do(self.verb)));
+                    }
                 } else if self.telling.always_summary || self.n_targets > 1 {
                     if self.last_told.is_some() {
                         lines.push(Line::result(""));
@@ -90,6 +111,7 @@ impl Narrator {
             Progress::Checking(service) => {
                 let header = Line::result(format!("Running pre-flight checks for {service}..."));
                 let shown = if self.is_shown(service) { vec![header] } else { Vec::new() };
+                self.pass_over_unchecked(service, &mut told);
                 self.say(Phase::Check, service, shown, false, &mut told);
             }
             Progress::Checked { service, findings } => {
@@ -103,7 +125,11 @@ impl Narrator {
                     Role::Dependency => "dependency",
                 };
                 self.headed.insert(service.clone());
-                let lines = vec![Line::result(format!("Starting {what}: {service}"))];
+                let mut lines = Vec::new();
+                if self.down_before.contains(service) {
+                    lines.push(Line::result(format!("{service} is not running")));
+                }
+                lines.push(Line::result(format!("Starting {what}: {service}")));
                 self.say(Phase::Start, service, lines, false, &mut told);
             }
             Progress::Started { service, instance } => {
@@ -130,7 +156,7 @@ impl Narrator {
             Progress::DependentsLeftRunning { service, dependents } => {
                 let names = phrases::names(dependents);
                 let lines = vec![Line::result(format!("Dependent services of {service} left running: {names}"))];
-                self.say(Phase::Stop, service, lines, false, &mut told);
+                self.say(self.phase, service, lines, false, &mut told);
             }
             Progress::Stopping(service) => {
                 let lines = vec![Line::result(format!("Stopping {service}..."))];
@@ -204,6 +230,19 @@ impl Narrator {
         if ends && !is_late_check {
             told.extend(self.turns.end([turn]));
         }
+    }
+
+    /// Checks begin in the plan's order, so a service before this one whose checks have not begun is not checked at all.
+    fn pass_over_unchecked(&mut self, service: &ServiceId, told: &mut Vec<Spoken>) {
+        self.checking.insert(service.clone());
+        let passed_over: Vec<usize> = self
+            .services
+            .iter()
+            .take_while(|id| *id != service)
+            .filter(|id| !self.checking.contains(*id))
+            .filter_map(|id| self.turn(Phase::Check, id))
+            .collect();
+        told.extend(self.turns.end(passed_over));
     }
 
     /// Ends all turns of a service that nothing more will happen to.

@@ -3,10 +3,11 @@
 use super::json::{
     FindingReport, OperationCounts, OperationReport, OperationServiceReport, RefusalReport, check_report,
 };
+use super::line::Line;
 use super::phrases::{failure_lines, refusal_lines, verb_word};
 use super::style::Style;
 use super::text::safe;
-use crate::engine::operation::{Failure, Plan, Progress, Refusal, Role, Summary, Verb};
+use crate::engine::operation::{Plan, Progress, Refusal, Role, Summary, Verb};
 use crate::model::{Instance, ServiceId};
 
 /// `Summary: 3 started, 1 already running, 0 failed, 2 skipped`: the counts that matter for the verb.
@@ -45,6 +46,7 @@ pub(super) fn nothing_to_do(verb: Verb) -> &'static str {
 pub struct OutcomeLedger {
     verb: Verb,
     entries: Vec<Entry>,
+    refusals: Vec<RefusalReport>,
 }
 
 #[derive(Debug)]
@@ -71,7 +73,9 @@ impl OutcomeLedger {
             message: None,
             findings: Vec::new(),
         });
-        Self { verb: plan.request.verb, entries: entries.collect() }
+        let verb = plan.request.verb;
+        let refusals = plan.refused.iter().map(|(_, refusal)| one_refusal(refusal, verb)).collect();
+        Self { verb, entries: entries.collect(), refusals }
     }
 
     /// Takes note of what happened.
@@ -98,7 +102,7 @@ impl OutcomeLedger {
             Progress::Stopped(service) => self.update(service, |entry| entry.result = "stopped"),
             Progress::NotRunning(service) => self.update(service, |entry| entry.result = "not_running"),
             Progress::Failed { service, failure } => {
-                let message = failure_text(service, failure);
+                let message = plain_text(&failure_lines(service, failure, false, Style::Ascii));
                 self.update(service, |entry| {
                     entry.result = "failed";
                     entry.message = Some(message);
@@ -142,44 +146,45 @@ impl OutcomeLedger {
         });
         OperationReport {
             operation: verb_word(self.verb),
-            success: summary.is_success() && !was_interrupted,
+            success: summary.is_success() && self.refusals.is_empty() && !was_interrupted,
             interrupted: was_interrupted,
             services: services.collect(),
             summary: OperationCounts::of(summary),
-            refusal: None,
+            refusals: self.refusals,
         }
     }
 }
 
-/// A failure as one text.
-fn failure_text(service: &ServiceId, failure: &Failure) -> String {
-    let lines = failure_lines(service, failure, false, Style::Ascii);
-    let words: Vec<&str> = lines.iter().map(|line| line.text().trim_start().trim_start_matches("[!!] ")).collect();
-    words.join("\n")
-}
-
 /// A request that was refused, as JSON says it.
 pub fn refusal_report(refusal: &Refusal, verb: Verb) -> OperationReport {
-    let (reason, service, services) = match refusal {
-        Refusal::DependentsRunning { service, dependents } => ("dependents_running", service, dependents.clone()),
-        Refusal::Cycle { service, path } => ("cycle", service, path.clone()),
-        Refusal::MissingDependency { service, dependency } => ("missing_dependency", service, vec![dependency.clone()]),
-        Refusal::SetAside { name, .. } => ("set_aside", name, Vec::new()),
-        Refusal::UnknownService { name, near } => ("unknown_service", name, near.clone()),
-    };
-    let lines = refusal_lines(refusal, verb, Style::Ascii);
-    let words: Vec<&str> = lines.iter().map(|line| line.text().trim_start().trim_start_matches("[!!] ")).collect();
     OperationReport {
         operation: verb_word(verb),
         success: false,
         interrupted: false,
         services: Vec::new(),
         summary: OperationCounts::default(),
-        refusal: Some(RefusalReport {
-            reason,
-            service: service.to_string(),
-            services: services.iter().map(ToString::to_string).collect(),
-            message: words.join("\n"),
-        }),
+        refusals: vec![one_refusal(refusal, verb)],
     }
+}
+
+fn one_refusal(refusal: &Refusal, verb: Verb) -> RefusalReport {
+    let (reason, service, services) = match refusal {
+        Refusal::DependentsRunning { service, dependents } => ("dependents_running", service, dependents.clone()),
+        Refusal::Cycle { service, path } => ("cycle", service, path.clone()),
+        Refusal::MissingDependency { service, dependency } => ("missing_dependency", service, vec![dependency.clone()]),
+        Refusal::SetAside { name, reason: _ } => ("set_aside", name, Vec::new()),
+        Refusal::UnknownService { name, near } => ("unknown_service", name, near.clone()),
+    };
+    RefusalReport {
+        reason,
+        service: service.to_string(),
+        services: services.iter().map(ToString::to_string).collect(),
+        message: plain_text(&refusal_lines(refusal, verb, Style::Ascii)),
+    }
+}
+
+/// Lines for people as one text for scripts: without icons and indentation.
+fn plain_text(lines: &[Line]) -> String {
+    let plain = |line: &Line| line.text().trim_start().trim_start_matches("[!!] ").to_owned();
+    lines.iter().map(plain).collect::<Vec<_>>().join("\n")
 }

@@ -1,0 +1,15 @@
+//! `platform stop`: R45 to R51. `--force` kills at once.
+
+use crate::cli::args::PlatformStopArgs;
+use crate::cli::commands::Ended;
+use crate::cli::commands::operate::{self, Act};
+use crate::cli::session::{Face, Session};
+use crate::engine::operation::Verb;
+use crate::model::StopHow;
+
+/// Stops the named services, or every running one.
+pub(super) async fn run(args: &PlatformStopArgs, session: &Session, face: &mut Face) -> Ended {
+    let verb = if args.force { Verb::StopForced { how: StopHow::Kill } } else { Verb::Stop };
+    let act = Act { verb, names: &args.names.services, json: args.names.json.json, always_summary: true };
+    operate::run(act, session, face).await
+}

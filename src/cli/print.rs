@@ -1,0 +1,153 @@
+//! The one place that prints. `println!` panics when the reader has gone; this ends quietly instead.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::report::{Line, Stream, safe};
+
+/// Standard output and standard error of a command.
+///
+/// A closed pipe stops the printing and nothing else: an operation under way goes on. Another error of standard output (a full disk)
+/// is said once on standard error and remembered, see [`Printer::has_failed`].
+pub struct Printer {
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    ReaderGone,
+    Failed,
+}
+
+impl std::fmt::Debug for Printer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Printer").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl Printer {
+    /// Prints to the process's own streams.
+    pub fn of_process() -> Self {
+        Self::new(Box::new(io::stdout()), Box::new(io::stderr()))
+    }
+
+    /// Prints to `out` and `err`.
+    pub fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
+        Self { out, err, state: State::Open }
+    }
+
+    /// Prints a whole report. It has passed [`safe`] where it was made.
+    pub fn report(&mut self, text: &str) {
+        self.write(text.as_bytes());
+    }
+
+    /// Prints lines in order, each to its stream.
+    pub fn lines<'a>(&mut self, lines: impl IntoIterator<Item = &'a Line>) {
+        for line in lines {
+            match line.stream() {
+                Stream::Results => self.write(format!("{}\n", line.text()).as_bytes()),
+                Stream::Errors => self.error(line.text()),
+            }
+        }
+    }
+
+    /// Prints one line to standard error.
+    pub fn error(&mut self, text: &str) {
+        // Nobody is left to be told when standard error itself is gone.
+        let _ = writeln!(self.err, "{}", safe(text));
+    }
+
+    /// Prints a value as JSON, indented, with a line end.
+    pub fn json(&mut self, value: &impl Serialize) {
+        match serde_json::to_string_pretty(value) {
+            Ok(text) => self.report(&format!("{text}\n")),
+            Err(error) => {
+                self.error(&format!("failed to write JSON: {error}"));
+                self.state = State::Failed;
+            }
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if self.state != State::Open {
+            return;
+        }
+        // Flushed at once, so that lines of the two streams keep their order on one terminal.
+        let written = self.out.write_all(bytes).and_then(|()| self.out.flush());
+        match written {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.state = State::ReaderGone,
+            Err(error) => {
+                self.state = State::Failed;
+                self.error(&format!("failed to write to standard output: {error}"));
+            }
+        }
+    }
+
+    /// Whether nobody reads any more, so that following on is pointless.
+    pub fn is_closed(&self) -> bool {
+        self.state != State::Open
+    }
+
+    /// Whether a result was lost for another reason than a reader that has gone.
+    pub fn has_failed(&self) -> bool {
+        self.state == State::Failed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Printer;
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    struct Failing(io::ErrorKind);
+
+    impl Write for Failing {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_no_error() {
+        let err = Shared::default();
+        let mut printer = Printer::new(Box::new(Failing(io::ErrorKind::BrokenPipe)), Box::new(err.clone()));
+        printer.report("a\n");
+        printer.report("b\n");
+        assert!(printer.is_closed() && !printer.has_failed());
+        assert!(err.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_full_disk_is_said_once() {
+        let err = Shared::default();
+        let mut printer = Printer::new(Box::new(Failing(io::ErrorKind::StorageFull)), Box::new(err.clone()));
+        printer.report("a\n");
+        printer.report("b\n");
+        assert!(printer.has_failed());
+        let said = String::from_utf8(err.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}

@@ -1,0 +1,136 @@
+//! Who listens on a loopback TCP port.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::names;
+use crate::preflight::PortHolder;
+
+/// `TCP_LISTEN` of the kernel's `tcp_states.h`, as `/proc/net/tcp` prints it.
+const LISTEN: &str = "0A";
+
+/// The one that listens on `port` for connections from this machine. Both unknown where its process belongs to somebody else.
+///
+/// The kernel's table is read rather than the port bound for a test: that would keep it from a service that starts at this moment.
+pub(super) fn holder(proc: &Path, port: u16) -> Option<PortHolder> {
+    let inodes: Vec<u64> = ["net/tcp", "net/tcp6"]
+        .iter()
+        .filter_map(|table| fs::read_to_string(proc.join(table)).ok())
+        .flat_map(|table| table.lines().filter_map(listener).collect::<Vec<_>>())
+        .filter(|listener| listener.port == port && is_local(listener.address))
+        .map(|listener| listener.inode)
+        .collect();
+    if inodes.is_empty() {
+        return None;
+    }
+    let pid = owner(proc, &inodes);
+    let program = pid.and_then(|pid| names::program_name(proc, pid));
+    Some(PortHolder { pid, program })
+}
+
+/// A line of the table: a listening socket.
+struct Listener {
+    address: IpAddr,
+    port: u16,
+    inode: u64,
+}
+
+/// Fields 2, 4 and 10 of a line of `/proc/net/tcp` (proc_net_tcp.rst); `None` for the heading and for sockets that don't listen.
+fn listener(line: &str) -> Option<Listener> {
+    let mut fields = line.split_ascii_whitespace();
+    let local = fields.nth(1)?;
+    if fields.nth(1)? != LISTEN {
+        return None;
+    }
+    let inode = fields.nth(5)?.parse().ok()?;
+    let (address, port) = local.split_once(':')?;
+    Some(Listener { address: address_of(address)?, port: u16::from_str_radix(port, 16).ok()?, inode })
+}
+
+/// The table prints addresses as 32-bit words in the machine's own byte order.
+fn address_of(hex: &str) -> Option<IpAddr> {
+    let word = |at: usize| u32::from_str_radix(hex.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
+    match hex.len() {
+        8 => Some(Ipv4Addr::from(word(0)?).into()),
+        32 => {
+            let mut bytes = [0; 16];
+            for (n, chunk) in bytes.chunks_exact_mut(4).enumerate() {
+                chunk.copy_from_slice(&word(n * 8)?);
+            }
+            Some(Ipv6Addr::from(bytes).to_canonical())
+        }
+        _ => None,
+    }
+}
+
+fn is_local(address: IpAddr) -> bool {
+    address.is_loopback() || address.is_unspecified()
+}
+
+/// The lowest PID that has one of the sockets open, among the processes that we may look into: of a server and its workers, the server.
+fn owner(proc: &Path, inodes: &[u64]) -> Option<u32> {
+    let wanted: Vec<String> = inodes.iter().map(|inode| format!("socket:[{inode}]")).collect();
+    let mut pids: Vec<u32> = names::pids(proc).collect();
+    pids.sort_unstable();
+    pids.into_iter().find(|pid| {
+        // Unreadable for the processes of others, and gone for those that have just ended.
+        let Ok(entries) = fs::read_dir(proc.join(pid.to_string()).join("fd")) else { return false };
+        entries.filter_map(Result::ok).any(|entry| {
+            fs::read_link(entry.path())
+                .is_ok_and(|target| wanted.iter().any(|name| target.as_os_str().as_bytes() == name.as_bytes()))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::holder;
+    use crate::preflight::PortHolder;
+    use std::fs;
+    use std::net::TcpListener;
+    use std::path::Path;
+
+    #[test]
+    fn a_listener_is_found_by_its_port_and_named() {
+        for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
+            let Ok(listener) = TcpListener::bind(address) else {
+                assert!(address.starts_with('['), "cannot listen on {address}");
+                continue;
+            };
+            let port = listener.local_addr().unwrap().port();
+            let found = holder(Path::new("/proc"), port).unwrap_or_else(|| panic!("nobody on {address}"));
+            assert_eq!(found.pid, Some(std::process::id()), "{address}");
+            assert!(found.program.is_some_and(|program| program.starts_with("provisioning")));
+            drop(listener);
+        }
+    }
+
+    #[test]
+    fn a_port_without_a_listener_has_no_holder() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let connection = std::net::TcpStream::connect(address).unwrap();
+        let connected_port = connection.local_addr().unwrap().port();
+        assert_eq!(holder(Path::new("/proc"), connected_port), None, "a connection is no listener");
+    }
+
+    #[test]
+    fn a_hidden_holder_is_a_holder_and_another_address_is_not() {
+        let proc = tempfile::tempdir().unwrap();
+        fs::create_dir(proc.path().join("net")).unwrap();
+        let line = |address: u32, port: u16| {
+            format!(
+                "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
+                 0: {address:08X}:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 \
+                 12345 1 0000000000000000 100 0 0 10 0\n"
+            )
+        };
+        fs::write(proc.path().join("net/tcp"), line(u32::from_ne_bytes([127, 0, 0, 1]), 9090)).unwrap();
+        assert_eq!(holder(proc.path(), 9090), Some(PortHolder { pid: None, program: None }));
+        assert_eq!(holder(proc.path(), 9091), None);
+        fs::write(proc.path().join("net/tcp"), line(u32::from_ne_bytes([192, 0, 2, 1]), 9090)).unwrap();
+        assert_eq!(holder(proc.path(), 9090), None);
+    }
+}

@@ -1,0 +1,60 @@
+//! The machine we run on, behind the engine's port.
+
+use std::path::PathBuf;
+
+use futures::future::BoxFuture;
+
+use super::{names, ports};
+use crate::engine::ports::Host;
+use crate::preflight::{Conflict, PortHolder};
+
+/// This machine, seen through `/proc` and the cgroup tree. Cheap to make and to clone; keeps nothing open.
+#[derive(Debug, Clone)]
+pub struct System {
+    proc: PathBuf,
+    cgroups: PathBuf,
+}
+
+impl System {
+    /// The machine as the kernel shows it.
+    pub fn new() -> Self {
+        Self { proc: "/proc".into(), cgroups: "/sys/fs/cgroup".into() }
+    }
+}
+
+impl Default for System {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Host for System {
+    /// Not cancel safe in the sense that the look goes on in its thread; it changes nothing.
+    fn running_strangers<'a>(&'a self, names: &'a [String]) -> BoxFuture<'a, Vec<Conflict>> {
+        if names.is_empty() {
+            return Box::pin(std::future::ready(Vec::new()));
+        }
+        let (this, names) = (self.clone(), names.to_vec());
+        Box::pin(off_thread("running processes", move || names::running(&this.proc, &this.cgroups, &names)))
+    }
+
+    fn port_holder(&self, port: u16) -> BoxFuture<'_, Option<PortHolder>> {
+        let this = self.clone();
+        Box::pin(off_thread("port holders", move || ports::holder(&this.proc, port)))
+    }
+
+    fn is_descendant(&self, pid: u32, ancestor: u32) -> bool {
+        names::is_descendant(&self.proc, pid, ancestor)
+    }
+}
+
+/// A pass over `/proc` takes milliseconds on a busy machine: not on a thread that others wait for.
+async fn off_thread<T: Send + Default + 'static>(what: &str, look: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(look).await {
+        Ok(seen) => seen,
+        Err(error) => {
+            tracing::error!(%error, "cannot look at {what}");
+            T::default()
+        }
+    }
+}

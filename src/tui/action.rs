@@ -1,0 +1,64 @@
+//! What a key means.
+
+/// What the person asked for, whatever key it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Action {
+    Up,
+    Down,
+    HalfPageUp,
+    HalfPageDown,
+    PageUp,
+    PageDown,
+    Top,
+    Bottom,
+    Start,
+    StartUnchecked,
+    Stop,
+    StopForced,
+    Restart,
+    RestartWithDependents,
+    StartAll,
+    OpenDetails,
+    FollowLink,
+    NextPane,
+    PreviousPane,
+    Focus(Pane),
+    ToggleOwnLog,
+    Zoom,
+    Filter,
+    Follow,
+    Wrap,
+    ShowOperation,
+    CancelOperation,
+    Help,
+    Back,
+    Quit,
+    Confirm,
+    Force,
+}
+
+/// The parts of the screen that can have the focus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Pane {
+    Services,
+    Dependencies,
+    Details,
+    Log,
+    /// The log of the program itself.
+    OwnLog,
+}
+
+impl Pane {
+    /// In the order in which Tab goes round. The own log joins in only while it is open.
+    pub(crate) const ROUND: [Self; 4] = [Self::Services, Self::Dependencies, Self::Details, Self::Log];
+
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Services => "Services",
+            Self::Dependencies => "Dependencies",
+            Self::Details => "Details",
+            Self::Log => "Log",
+            Self::OwnLog => "Console log",
+        }
+    }
+}

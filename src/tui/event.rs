@@ -1,0 +1,68 @@
+//! What happens to the console. Every event comes with the moment at which it happened; nothing else knows the time.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossterm::event::{KeyEvent, MouseEvent};
+use jiff::Zoned;
+use ratatui::layout::Size;
+
+use super::feed::{LogEntry, LogPosition};
+use crate::engine::operation::{Plan, Progress, Refusal, Request};
+use crate::model::Snapshot;
+
+/// A moment, by both clocks.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// For lengths.
+    pub now: Instant,
+    /// For people: the local wall clock.
+    pub wall: Zoned,
+}
+
+/// Numbers an operation from the key press on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Ticket(pub(crate) u64);
+
+/// Numbers the openings of logs, so that late lines of an earlier one are dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct LogSession(pub(crate) u64);
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub(crate) enum Event {
+    KeyPressed(KeyEvent),
+    Pasted(String),
+    MouseUsed(MouseEvent),
+    Resized(Size),
+    SnapshotPublished(Arc<Snapshot>),
+    /// The plan of a request is known, or why it is refused.
+    Planned {
+        ticket: Ticket,
+        request: Request,
+        result: Result<Plan, Refusal>,
+    },
+    /// An operation began, or was refused at the last moment.
+    Begun {
+        ticket: Ticket,
+        result: Result<Plan, Refusal>,
+    },
+    Progressed {
+        ticket: Ticket,
+        progress: Progress,
+    },
+    LogArrived {
+        session: LogSession,
+        entries: Vec<LogEntry>,
+    },
+    /// Lines before `before`; empty at the beginning of the log.
+    EarlierLogArrived {
+        session: LogSession,
+        before: LogPosition,
+        result: Result<Vec<LogEntry>, String>,
+    },
+    /// The console's own log has new lines.
+    OwnLogGrew,
+    /// A moment came at which something visible changes by itself.
+    TimePassed,
+}

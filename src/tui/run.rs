@@ -1,0 +1,308 @@
+//! The loop: waits for the first thing that happens, takes in what is queued, draws once if something visible changed.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use crossterm::event::Event as Input;
+use futures::{Stream, StreamExt as _};
+use jiff::Zoned;
+use ratatui::Terminal;
+use ratatui::backend::Backend;
+use ratatui::layout::Size;
+use tokio::sync::mpsc;
+
+use super::effect::Effect;
+use super::event::{Event, Moment};
+use super::feed::LogFeed;
+use super::icons::IconSet;
+use super::own_log::OwnLog;
+use super::shell::Shell;
+use super::state::{Redraw, State};
+use super::terminal::{self, Guard};
+use super::theme::{ColourDepth, Theme};
+use super::update::{first_effects, update};
+use super::view::view;
+use super::wake::next_change;
+use crate::engine::handle::Handle;
+
+/// Between two frames that nobody asked for by a key: about 60 in a second.
+const FRAME: Duration = Duration::from_millis(16);
+/// Between two frames that answer keys, so that a held key stays smooth and a paste does not draw a thousand times.
+const KEY_FRAME: Duration = Duration::from_millis(4);
+/// How late small changes, such as latencies, may be seen.
+const SOON: Duration = Duration::from_secs(1);
+/// Reports on their way to the loop.
+const REPORTS: usize = 64;
+/// How many queued events are taken in before the screen is drawn again.
+const DRAIN: usize = 256;
+
+/// How the console looks and what it is given.
+#[derive(Clone)]
+pub struct ConsoleOptions {
+    /// Which symbols the terminal can show.
+    pub icons: IconSet,
+    /// How many colours it has.
+    pub colours: ColourDepth,
+    /// Whether clicks and the wheel are taken. The terminal's own selection then needs Shift.
+    pub mouse: bool,
+    /// How the equivalent command lines begin: `provisioning`, with `--config FILE` where one was given.
+    pub program: String,
+    /// Where the lines of services come from.
+    pub logs: Arc<dyn LogFeed>,
+    /// The console's own log, whose layer was put into the tracing subscriber.
+    pub own_log: OwnLog,
+}
+
+impl fmt::Debug for ConsoleOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConsoleOptions")
+            .field("icons", &self.icons)
+            .field("colours", &self.colours)
+            .field("mouse", &self.mouse)
+            .field("program", &self.program)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How the console was left. Printed after the terminal was handed back, it says what keeps running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit {
+    /// Why.
+    pub cause: ExitCause,
+    /// How many services run on.
+    pub n_running: usize,
+}
+
+/// Why the console was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitCause {
+    /// A person asked for it.
+    Asked,
+    /// This signal came.
+    Signal(&'static str),
+    /// There is no terminal any more.
+    TerminalGone,
+    /// The engine has ended.
+    EngineGone,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.n_running {
+            0 => f.write_str("No services are running."),
+            1 => f.write_str("1 service keeps running."),
+            n => write!(f, "{n} services keep running."),
+        }
+    }
+}
+
+/// Why the console could not be opened, or had to be left.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsoleError {
+    /// Exit code 2.
+    #[error("the console needs a terminal; for scripts there are `provisioning platform status` and `--once`")]
+    NotATerminal,
+    /// The terminal failed.
+    #[error("use the terminal")]
+    Terminal(#[from] io::Error),
+}
+
+/// Something from outside that the loop hears first.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Heard {
+    Input(Input),
+    Leave(ExitCause),
+}
+
+/// Opens the console on this terminal and returns when it was left, with the terminal handed back.
+///
+/// Call it on a multi-thread runtime. Not cancel safe in one sense: when the call is dropped the terminal is handed back, but nothing
+/// is said.
+///
+/// # Errors
+/// [`ConsoleError::NotATerminal`] before anything was changed; [`ConsoleError::Terminal`] when it fails on the way.
+pub async fn run_console(handle: Handle, options: ConsoleOptions) -> Result<Exit, ConsoleError> {
+    if !terminal::is_terminal() {
+        return Err(ConsoleError::NotATerminal);
+    }
+    let signals = terminal::signals()?;
+    let watch = terminal::watch_for_hang_up()?;
+    let guard = Guard::enter(options.mouse)?;
+    let mut screen = Terminal::new(terminal::ScreenBackend::new())?;
+    let keys = crossterm::event::EventStream::new().map(|input| match input {
+        Ok(input) => Heard::Input(input),
+        Err(_) => Heard::Leave(ExitCause::TerminalGone),
+    });
+    // A stream that ends is a terminal that has gone.
+    let keys = keys.chain(futures::stream::once(std::future::ready(Heard::Leave(ExitCause::TerminalGone))));
+    let heard = futures::stream::select(futures::stream::select(signals, watch), keys);
+    let exit = run(&mut screen, Box::pin(heard), handle, &options, wall_clock).await;
+    drop(guard);
+    match exit {
+        // A terminal that has gone fails in whatever is tried first.
+        Err(error) if is_gone(&error) => Ok(Exit { cause: ExitCause::TerminalGone, n_running: 0 }),
+        other => Ok(other?),
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) || error.kind() == io::ErrorKind::BrokenPipe
+}
+
+/// Now, by both clocks. Follows tokio's clock, so that a paused one moves the console too.
+fn wall_clock() -> Moment {
+    Moment { now: tokio::time::Instant::now().into_std(), wall: Zoned::now() }
+}
+
+/// What woke the loop.
+enum Woken {
+    Heard(Option<Heard>),
+    Report(Event),
+    Snapshot(bool),
+    OwnLog,
+    Time,
+}
+
+/// The loop itself, on any screen and with any input.
+pub(crate) async fn run<B, H>(
+    screen: &mut Terminal<B>,
+    mut heard: H,
+    handle: Handle,
+    options: &ConsoleOptions,
+    clock: impl Fn() -> Moment,
+) -> Result<Exit, B::Error>
+where
+    B: Backend,
+    H: Stream<Item = Heard> + Unpin,
+{
+    let theme = Theme::embedded(options.colours);
+    let mut snapshots = handle.snapshots();
+    let snapshot = snapshots.borrow_and_update().clone();
+    let (reports_in, mut reports) = mpsc::channel(REPORTS);
+    let mut shell = Shell::new(handle, Arc::clone(&options.logs), reports_in);
+    let mut state = State::new(clock(), screen.size()?, options.icons, options.program.clone(), snapshot);
+    let mut frames = Frames::default();
+    for effect in first_effects(&mut state) {
+        shell.perform(effect);
+    }
+    let mut next = None;
+    loop {
+        let moment = clock();
+        if frames.due(state.redraw, moment.now).is_some_and(|due| due <= moment.now) {
+            state.moment = moment;
+            screen.draw(|frame| view(&state, &theme, frame))?;
+            state.redraw = Redraw::No;
+            frames.drawn(state.moment.now);
+            next = next_change(&state);
+        }
+        let now = clock().now;
+        let wake_at = match (frames.due(state.redraw, now), next) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        // Every arm is cancel safe: streams, channels and a timer.
+        let woken = tokio::select! {
+            biased;
+            it = heard.next() => Woken::Heard(it),
+            Some(event) = reports.recv() => Woken::Report(event),
+            changed = snapshots.changed() => Woken::Snapshot(changed.is_ok()),
+            () = options.own_log.grew() => Woken::OwnLog,
+            () = sleep_until(wake_at) => Woken::Time,
+        };
+        let mut inbox = Vec::new();
+        let mut leave = None;
+        match woken {
+            Woken::Heard(it) => leave = hear(it, &mut inbox),
+            Woken::Report(event) => inbox.push(event),
+            Woken::Snapshot(true) => {
+                inbox.push(Event::SnapshotPublished(snapshots.borrow_and_update().clone()));
+            }
+            Woken::Snapshot(false) => leave = Some(ExitCause::EngineGone),
+            Woken::OwnLog => inbox.push(Event::OwnLogGrew),
+            Woken::Time => {
+                // A frame that became due needs no event; a moment that came does.
+                if next.is_some_and(|next| next <= clock().now) {
+                    next = None;
+                    inbox.push(Event::TimePassed);
+                }
+            }
+        }
+        while leave.is_none() && inbox.len() < DRAIN {
+            if let Poll::Ready(it) = poll_once(&mut heard).await {
+                leave = hear(it, &mut inbox);
+            } else if let Ok(event) = reports.try_recv() {
+                inbox.push(event);
+            } else {
+                break;
+            }
+        }
+        for event in inbox {
+            for effect in update(&mut state, clock(), event) {
+                if effect == Effect::Quit {
+                    leave = Some(ExitCause::Asked);
+                }
+                shell.perform(effect);
+            }
+        }
+        if let Some(cause) = leave {
+            return Ok(Exit { cause, n_running: state.snapshot.n_running() });
+        }
+    }
+}
+
+/// What is there without waiting. Looks with the loop's own waker: crossterm's stream keeps the first waker it sees until the next
+/// event, and would wake nobody had it seen one that does nothing.
+async fn poll_once<H: Stream + Unpin>(heard: &mut H) -> Poll<Option<H::Item>> {
+    std::future::poll_fn(|context| Poll::Ready(heard.poll_next_unpin(context))).await
+}
+
+/// Turns what was heard into an event, or into a reason to leave.
+fn hear(heard: Option<Heard>, inbox: &mut Vec<Event>) -> Option<ExitCause> {
+    match heard {
+        Some(Heard::Input(input)) => {
+            inbox.extend(match input {
+                Input::Key(key) => Some(Event::KeyPressed(key)),
+                Input::Paste(text) => Some(Event::Pasted(text)),
+                Input::Mouse(mouse) => Some(Event::MouseUsed(mouse)),
+                Input::Resize(width, height) => Some(Event::Resized(Size { width, height })),
+                Input::FocusGained | Input::FocusLost => None,
+            });
+            None
+        }
+        Some(Heard::Leave(cause)) => Some(cause),
+        None => Some(ExitCause::TerminalGone),
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// When the next frame may be drawn.
+#[derive(Default)]
+struct Frames {
+    last: Option<Instant>,
+}
+
+impl Frames {
+    /// When a wish for a frame comes due; `None` without a wish.
+    fn due(&self, wish: Redraw, now: Instant) -> Option<Instant> {
+        let gap = match wish {
+            Redraw::No => return None,
+            Redraw::Soon => SOON,
+            Redraw::Now => FRAME,
+            Redraw::AtOnce => KEY_FRAME,
+        };
+        Some(self.last.map_or(now, |last| last + gap))
+    }
+
+    fn drawn(&mut self, at: Instant) {
+        self.last = Some(at);
+    }
+}

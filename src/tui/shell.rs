@@ -1,0 +1,140 @@
+//! Performs effects: every task the console starts, and nothing it waits for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::effect::Effect;
+use super::event::{Event, LogSession, Ticket};
+use super::feed::{EARLIER_LINES, LogFeed, LogPosition, NEWEST_LINES};
+use crate::engine::handle::Handle;
+use crate::engine::operation::Request;
+use crate::model::ServiceId;
+
+/// Batches of log lines that are put together into one report.
+const MAX_BATCHES: usize = 64;
+
+/// What runs beside the loop. All of it ends when this is dropped; operations of the engine go on.
+pub(super) struct Shell {
+    handle: Handle,
+    logs: Arc<dyn LogFeed>,
+    reports: mpsc::Sender<Event>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    /// Ends the wait of an operation that was begun here.
+    operations: HashMap<Ticket, CancellationToken>,
+    /// Ends the reading of the log that is open.
+    log: CancellationToken,
+}
+
+impl Shell {
+    /// Reports go to `reports`; the reader must not wait for this shell.
+    pub(super) fn new(handle: Handle, logs: Arc<dyn LogFeed>, reports: mpsc::Sender<Event>) -> Self {
+        let stop = CancellationToken::new();
+        let log = stop.child_token();
+        Self { handle, logs, reports, tasks: TaskTracker::new(), stop, operations: HashMap::new(), log }
+    }
+
+    /// Performs everything but [`Effect::Quit`], which is the loop's own.
+    pub(super) fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Plan { ticket, request } => self.plan(ticket, request),
+            Effect::Begin { ticket, request } => self.begin(ticket, request),
+            Effect::CancelOperation(ticket) => {
+                if let Some(cancel) = self.operations.get(&ticket) {
+                    cancel.cancel();
+                }
+            }
+            Effect::OpenLog { session, service } => self.open_log(session, &service),
+            Effect::CloseLog => self.log.cancel(),
+            Effect::LoadEarlierLog { session, service, before } => self.load_earlier(session, &service, before),
+            Effect::Quit => {}
+        }
+    }
+
+    fn spawn(&self, stop: CancellationToken, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(async move { stop.run_until_cancelled(task).await });
+    }
+
+    fn plan(&self, ticket: Ticket, request: Request) {
+        let (handle, reports) = (self.handle.clone(), self.reports.clone());
+        self.spawn(self.stop.clone(), async move {
+            // When the engine has ended, the loop learns it from the snapshots.
+            if let Ok(result) = handle.plan(request.clone()).await {
+                report(&reports, Event::Planned { ticket, request, result }).await;
+            }
+        });
+    }
+
+    fn begin(&mut self, ticket: Ticket, request: Request) {
+        let (handle, reports) = (self.handle.clone(), self.reports.clone());
+        let cancel = self.stop.child_token();
+        self.operations.retain(|_, cancel| !cancel.is_cancelled());
+        self.operations.insert(ticket, cancel.clone());
+        self.spawn(self.stop.clone(), async move {
+            let Ok(result) = handle.begin(request).await else { return };
+            let mut operation = match result {
+                Ok(operation) => operation,
+                Err(refusal) => return report(&reports, Event::Begun { ticket, result: Err(refusal) }).await,
+            };
+            report(&reports, Event::Begun { ticket, result: Ok(operation.plan.clone()) }).await;
+            loop {
+                tokio::select! {
+                    biased;
+                    () = cancel.cancelled(), if !operation.cancel.is_cancelled() => operation.cancel.cancel(),
+                    progress = operation.progress.recv() => match progress {
+                        Some(progress) => report(&reports, Event::Progressed { ticket, progress }).await,
+                        None => break,
+                    },
+                }
+            }
+            // Lets the table forget it.
+            cancel.cancel();
+        });
+    }
+
+    fn open_log(&mut self, session: LogSession, service: &ServiceId) {
+        self.log.cancel();
+        self.log = self.stop.child_token();
+        let mut batches = self.logs.follow(service, NEWEST_LINES);
+        let reports = self.reports.clone();
+        self.spawn(self.log.clone(), async move {
+            while let Some(mut entries) = batches.recv().await {
+                // A flood becomes few large reports instead of many small ones.
+                for _ in 0..MAX_BATCHES {
+                    match batches.try_recv() {
+                        Ok(more) => entries.extend(more),
+                        Err(_) => break,
+                    }
+                }
+                report(&reports, Event::LogArrived { session, entries }).await;
+            }
+        });
+    }
+
+    fn load_earlier(&self, session: LogSession, service: &ServiceId, before: LogPosition) {
+        let earlier = self.logs.earlier(service, before, EARLIER_LINES);
+        let reports = self.reports.clone();
+        self.spawn(self.log.clone(), async move {
+            let result = earlier.await;
+            report(&reports, Event::EarlierLogArrived { session, before, result }).await;
+        });
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.tasks.close();
+    }
+}
+
+/// A report that nobody takes any more belongs to a console that is being left.
+async fn report(reports: &mpsc::Sender<Event>, event: Event) {
+    if reports.send(event).await.is_err() {
+        tracing::debug!("the console has left before a report came");
+    }
+}

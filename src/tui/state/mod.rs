@@ -1,0 +1,125 @@
+//! Everything the screen depends on: the newest snapshot, and what the person did to look at it. No second truth about services.
+
+mod board;
+mod dialog;
+mod filter;
+mod log;
+mod operations;
+mod tree;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ratatui::layout::Size;
+
+pub(crate) use board::{BoardRow, BoardState};
+pub(crate) use dialog::{Answer, Dialog, Question};
+pub(crate) use filter::Filter;
+pub(crate) use log::{LogState, Scroll, wrapped};
+pub(crate) use operations::{Operation, OperationsState, Phase, StepStatus, StepView, title_of};
+pub(crate) use tree::{Relation, TreeRow, TreeState};
+
+use super::action::Pane;
+use super::event::Moment;
+use super::icons::IconSet;
+use crate::model::{ServiceSnapshot, Snapshot, StateKind};
+
+/// How soon the screen has to be drawn again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Redraw {
+    /// Nothing that is shown changed.
+    No,
+    /// Something small changed, such as a latency: within a second.
+    Soon,
+    /// Something changed by itself: with the next frame.
+    Now,
+    /// The person did something: at once.
+    AtOnce,
+}
+
+/// The state of the console.
+#[derive(Debug, Clone)]
+pub(crate) struct State {
+    pub(crate) moment: Moment,
+    /// What spinners and coarse times count from.
+    pub(crate) epoch: Instant,
+    pub(crate) size: Size,
+    pub(crate) icons: IconSet,
+    /// How the equivalent command lines begin.
+    pub(crate) program: String,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) board: BoardState,
+    pub(crate) tree: TreeState,
+    /// The first line of the details that is shown.
+    pub(crate) details_scroll: usize,
+    pub(crate) log: LogState,
+    pub(crate) operations: OperationsState,
+    /// The topmost is the last.
+    pub(crate) dialogs: Vec<Dialog>,
+    pub(crate) focus: Pane,
+    /// What the lower part of a narrow screen shows, never the services.
+    pub(crate) lower: Pane,
+    /// Whether the log's place shows the console's own log.
+    pub(crate) is_own_log_open: bool,
+    pub(crate) is_zoomed: bool,
+    pub(crate) redraw: Redraw,
+}
+
+impl State {
+    pub(crate) fn new(
+        moment: Moment,
+        size: Size,
+        icons: IconSet,
+        program: impl Into<String>,
+        snapshot: Arc<Snapshot>,
+    ) -> Self {
+        let mut state = Self {
+            epoch: moment.now,
+            moment,
+            size,
+            icons,
+            program: program.into(),
+            board: BoardState::default(),
+            tree: TreeState::default(),
+            details_scroll: 0,
+            log: LogState::default(),
+            operations: OperationsState::default(),
+            dialogs: Vec::new(),
+            focus: Pane::Services,
+            lower: Pane::Log,
+            is_own_log_open: false,
+            is_zoomed: false,
+            redraw: Redraw::AtOnce,
+            snapshot,
+        };
+        state.board.refresh(&state.snapshot);
+        state.tree.rebuild(&state.snapshot, state.board.selected.as_ref());
+        state
+    }
+
+    /// The service under the cursor of the board.
+    pub(crate) fn selected(&self) -> Option<&Arc<ServiceSnapshot>> {
+        self.snapshot.service(self.board.selected.as_ref()?.as_str())
+    }
+
+    /// Asks for a redraw; the most urgent wish wins.
+    pub(crate) fn wish_redraw(&mut self, redraw: Redraw) {
+        self.redraw = self.redraw.max(redraw);
+    }
+
+    /// How long the console has been open, for spinners.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.moment.now.saturating_duration_since(self.epoch)
+    }
+
+    /// The panes that Tab goes round.
+    pub(crate) fn round(&self) -> Vec<Pane> {
+        let own_log = self.is_own_log_open.then_some(Pane::OwnLog);
+        Pane::ROUND.into_iter().filter(|pane| *pane != Pane::Log || own_log.is_none()).chain(own_log).collect()
+    }
+}
+
+/// Whether something about a service is moving, so that its icon turns.
+pub(crate) fn is_in_progress(kind: StateKind) -> bool {
+    matches!(kind, StateKind::Starting | StateKind::Stopping)
+}

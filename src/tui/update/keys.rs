@@ -1,0 +1,191 @@
+//! Keys to actions, and actions to what they do.
+
+use crossterm::event::{KeyEvent, KeyEventKind};
+
+use super::{board, dialog, inner_size, log, operation};
+use crate::engine::operation::{Targets, Verb};
+use crate::model::StopHow;
+use crate::tui::action::{Action, Pane};
+use crate::tui::effect::Effect;
+use crate::tui::keymap::{self, Context};
+use crate::tui::state::{Answer, Dialog, Question, Scroll, State};
+use crate::tui::text;
+
+pub(super) fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
+    if key.kind == KeyEventKind::Release {
+        return Vec::new();
+    }
+    if state.dialogs.is_empty() && state.board.is_editing_filter && board::typed(state, &key) {
+        return Vec::new();
+    }
+    match keymap::action(&key, &contexts(state)) {
+        Some(action) => act(state, action),
+        None => Vec::new(),
+    }
+}
+
+/// The contexts whose keys work now, the first goes first.
+pub(crate) fn contexts(state: &State) -> Vec<Context> {
+    match state.dialogs.last() {
+        Some(Dialog::Question(_)) => vec![Context::Question],
+        Some(Dialog::Help { .. } | Dialog::Message { .. }) => vec![Context::Reading],
+        None => vec![Context::Pane(state.focus), Context::Global],
+    }
+}
+
+fn act(state: &mut State, action: Action) -> Vec<Effect> {
+    if action != Action::Quit && !state.dialogs.is_empty() {
+        return dialog::act(state, action);
+    }
+    match action {
+        Action::Up => move_by(state, Step::Rows(-1)),
+        Action::Down => move_by(state, Step::Rows(1)),
+        Action::HalfPageUp => move_by(state, Step::HalfPages(-1)),
+        Action::HalfPageDown => move_by(state, Step::HalfPages(1)),
+        Action::PageUp => move_by(state, Step::HalfPages(-2)),
+        Action::PageDown => move_by(state, Step::HalfPages(2)),
+        Action::Top => move_by(state, Step::Rows(isize::MIN / 2)),
+        Action::Bottom => move_by(state, Step::Rows(isize::MAX / 2)),
+        Action::Start => return operation::of_selected(state, Verb::Start),
+        Action::StartUnchecked => return operation::of_selected(state, Verb::StartUnchecked),
+        Action::Stop => return operation::of_selected(state, Verb::Stop),
+        Action::StopForced => {
+            return operation::of_selected(state, Verb::StopForced { how: StopHow::AskThenKill });
+        }
+        Action::Restart => return operation::of_selected(state, Verb::Restart),
+        Action::RestartWithDependents => return operation::of_selected(state, Verb::RestartWithDependents),
+        Action::StartAll => return operation::ask(state, Verb::Start, Targets::All),
+        Action::OpenDetails => {
+            focus(state, Pane::Details);
+            state.is_zoomed = true;
+        }
+        Action::FollowLink => {
+            if let Some(id) = state.tree.service().cloned().filter(|id| state.snapshot.service(id.as_str()).is_some()) {
+                state.board.selected = Some(id);
+                if state.board.place(&state.snapshot).is_none() {
+                    board::clear_filter(state);
+                }
+            }
+        }
+        Action::NextPane => go_round(state, 1),
+        Action::PreviousPane => go_round(state, -1),
+        Action::Focus(pane) => focus(state, pane),
+        Action::ToggleOwnLog => {
+            let pane = if state.is_own_log_open { Pane::Log } else { Pane::OwnLog };
+            focus(state, pane);
+        }
+        Action::Zoom => state.is_zoomed = !state.is_zoomed,
+        Action::Filter => state.board.is_editing_filter = true,
+        Action::Follow => log::toggle_follow(state),
+        Action::Wrap => state.log.is_wrapped = !state.log.is_wrapped,
+        Action::ShowOperation => {
+            state.operations.is_panel_open = !state.operations.is_panel_open && !state.operations.shown.is_empty();
+        }
+        Action::CancelOperation => return operation::cancel_newest(state),
+        Action::Help => state.dialogs.push(Dialog::Help { scroll: 0 }),
+        Action::Back => back(state),
+        Action::Quit => return quit(state),
+        // These have a meaning in dialogs alone.
+        Action::Confirm | Action::Force => {}
+    }
+    Vec::new()
+}
+
+/// Closes one thing, the nearest first. Never leaves the console.
+fn back(state: &mut State) {
+    if state.operations.is_panel_open || state.operations.shown.iter().any(|it| it.has_failed()) {
+        state.operations.is_panel_open = false;
+        state.operations.shown.retain(|operation| !operation.has_failed());
+    } else if state.is_zoomed {
+        state.is_zoomed = false;
+    } else if !state.board.filter_text.is_empty() {
+        board::clear_filter(state);
+    } else if state.focus == Pane::Log && state.log.scroll != Scroll::Following {
+        state.log.scroll = Scroll::Following;
+    } else if state.focus == Pane::OwnLog {
+        state.is_own_log_open = false;
+        state.lower = Pane::Log;
+        state.focus = Pane::Services;
+    } else {
+        state.focus = Pane::Services;
+    }
+}
+
+fn quit(state: &mut State) -> Vec<Effect> {
+    let n_running = state.operations.n_running();
+    let is_asked = matches!(state.dialogs.last(), Some(Dialog::Question(it)) if it.confirm == Some(Answer::Quit));
+    if n_running == 0 || is_asked {
+        return vec![Effect::Quit];
+    }
+    state.dialogs.push(Dialog::Question(Question {
+        title: "Quit".to_owned(),
+        lines: vec![
+            format!("{} under way.", text::counted(n_running, "operation")),
+            "What was started stays started; what was not yet begun is not begun.".to_owned(),
+        ],
+        steps: Vec::new(),
+        command: None,
+        confirm: Some(Answer::Quit),
+        force: None,
+    }));
+    Vec::new()
+}
+
+pub(super) fn focus(state: &mut State, pane: Pane) {
+    match pane {
+        Pane::Log => state.is_own_log_open = false,
+        Pane::OwnLog => state.is_own_log_open = true,
+        Pane::Services | Pane::Dependencies | Pane::Details => {}
+    }
+    if pane != Pane::Services {
+        state.lower = pane;
+    }
+    state.focus = pane;
+}
+
+fn go_round(state: &mut State, by: isize) {
+    let round = state.round();
+    let here = round.iter().position(|pane| *pane == state.focus).unwrap_or(0);
+    let there = (here + round.len()).saturating_add_signed(by) % round.len();
+    if let Some(pane) = round.get(there) {
+        focus(state, *pane);
+    }
+}
+
+/// How far to move.
+enum Step {
+    Rows(isize),
+    HalfPages(isize),
+}
+
+fn move_by(state: &mut State, step: Step) {
+    let (_, height) = inner_size(state, state.focus);
+    let n = match step {
+        Step::Rows(n) => n,
+        Step::HalfPages(n) => n * isize::try_from((height / 2).max(1)).unwrap_or(1),
+    };
+    move_pane(state, state.focus, n);
+}
+
+/// Moves inside a pane by `n` rows, whichever pane has the focus.
+pub(super) fn move_pane(state: &mut State, pane: Pane, n: isize) {
+    match pane {
+        Pane::Services => {
+            let place = state.board.place(&state.snapshot).unwrap_or(0);
+            state.board.select_place(place.saturating_add_signed(n), &state.snapshot);
+        }
+        Pane::Dependencies => state.tree.move_by(n),
+        Pane::Details => {
+            let (width, height) = inner_size(state, Pane::Details);
+            let n_lines = crate::tui::view::details::n_rows(state, width);
+            let last = n_lines.saturating_sub(height);
+            state.details_scroll = state.details_scroll.saturating_add_signed(n).min(last);
+        }
+        Pane::Log => {
+            let (width, height) = inner_size(state, Pane::Log);
+            state.log.move_by(n, width, height);
+        }
+        // Shows the newest lines; the file has the others.
+        Pane::OwnLog => {}
+    }
+}

@@ -1,0 +1,103 @@
+//! The last line: the keys that do something here and now.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Widget as _;
+
+use super::Paint;
+use crate::tui::action::{Action, Pane};
+use crate::tui::keymap::{BINDINGS, Binding, Context};
+use crate::tui::state::{Answer, Dialog, Phase, State};
+use crate::tui::text;
+use crate::tui::theme::Role;
+use crate::tui::update::contexts;
+
+pub(super) fn draw(paint: &Paint<'_>, area: Rect, buffer: &mut Buffer) {
+    let state = paint.state;
+    let line = if state.board.is_editing_filter && state.dialogs.is_empty() {
+        filter_line(paint, usize::from(area.width))
+    } else {
+        hints(paint, usize::from(area.width))
+    };
+    line.render(area, buffer);
+}
+
+fn filter_line<'a>(paint: &Paint<'a>, width: usize) -> Line<'a> {
+    let help = "Enter keep  Esc clear   words, !not, is:failed, cat:dns, mode:binary";
+    let room = width.saturating_sub(8);
+    // The end is where the typing happens.
+    let text = &paint.state.board.filter_text;
+    let start = text.char_indices().map(|(at, _)| at).find(|at| text::width(text.get(*at..).unwrap_or("")) <= room / 2);
+    let typed = text.get(start.unwrap_or(0)..).unwrap_or_default().to_owned();
+    let help = text::cut(help, room.saturating_sub(text::width(&typed)), "");
+    Line::from(vec![
+        paint.span(" /", Role::Key),
+        paint.span(typed, Role::Strong),
+        paint.span(" ", Role::Selected),
+        Span::raw("   "),
+        paint.span(help, Role::Dim),
+    ])
+}
+
+fn hints<'a>(paint: &Paint<'a>, width: usize) -> Line<'a> {
+    let contexts = contexts(paint.state);
+    let useful = BINDINGS.iter().filter(|it| contexts.contains(&it.context) && is_useful(paint.state, it));
+    let hints: Vec<(String, &str)> = useful.filter_map(hint).collect();
+    // Help and quit are the last ones and must not be the ones that are cut.
+    let n_kept = if paint.state.dialogs.is_empty() { 2 } else { 0 };
+    let (first, last) = hints.split_at(hints.len().saturating_sub(n_kept));
+    let length = |(key, words): &(String, &str)| 2 + text::width(key) + 1 + words.len();
+    let mut room = width.saturating_sub(last.iter().map(length).sum::<usize>());
+    let mut spans = Vec::new();
+    for hint in first {
+        if length(hint) > room {
+            break;
+        }
+        room -= length(hint);
+        push(paint, hint, &mut spans);
+    }
+    for hint in last {
+        push(paint, hint, &mut spans);
+    }
+    Line::from(spans)
+}
+
+fn push<'a>(paint: &Paint<'a>, (key, words): &(String, &'a str), spans: &mut Vec<Span<'a>>) {
+    spans.extend([
+        Span::raw("  "),
+        paint.span(key.clone(), Role::Key),
+        Span::raw(" "),
+        paint.span(*words, Role::Label),
+    ]);
+}
+
+fn hint(binding: &'static Binding) -> Option<(String, &'static str)> {
+    let key = binding.keys.first()?;
+    (!binding.hint.is_empty()).then(|| (key.label(), binding.hint))
+}
+
+/// Whether a key would do something in this moment.
+fn is_useful(state: &State, binding: &Binding) -> bool {
+    let selected = state.selected();
+    let is_alive = selected.is_some_and(|service| service.state.is_alive());
+    match binding.action {
+        Action::Start => selected.is_some() && !is_alive,
+        Action::Stop | Action::Restart | Action::StopForced => is_alive,
+        Action::StartAll => state.focus == Pane::Services,
+        Action::ShowOperation => !state.operations.shown.is_empty(),
+        Action::CancelOperation => state.operations.shown.iter().any(|it| it.phase == Phase::Running),
+        Action::FollowLink => state.tree.service().is_some(),
+        Action::Confirm => question(state).is_some_and(|(confirm, _)| confirm.is_some()),
+        Action::Force => question(state).is_some_and(|(_, force)| force.is_some()),
+        Action::PageDown => binding.context == Context::Reading,
+        _ => true,
+    }
+}
+
+fn question(state: &State) -> Option<(&Option<Answer>, &Option<Answer>)> {
+    match state.dialogs.last() {
+        Some(Dialog::Question(question)) => Some((&question.confirm, &question.force)),
+        Some(Dialog::Help { .. } | Dialog::Message { .. }) | None => None,
+    }
+}
