@@ -52,8 +52,9 @@ async fn the_log_says_when_each_run_began() {
 async fn twenty_starters_at_once_make_one_instance() {
     let home = Home::new();
     let ledger = home.path("ledger");
-    for round in 0..5 {
-        let spec = Arc::new(service("a", &["--ledger", &ledger.to_string_lossy()]));
+    for round in 0..10 {
+        // Each name twice: once without any record of an earlier run, once with one.
+        let spec = Arc::new(service(&format!("a{}", round / 2), &["--ledger", &ledger.to_string_lossy()]));
         let starters: Vec<_> = (0..20)
             .map(|_| {
                 let (backend, spec) = (home.another_backend(), Arc::clone(&spec));
