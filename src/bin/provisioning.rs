@@ -1,1 +1,7 @@
-fn main() {}
+//! `provisioning`: the same program under the name that scripts and the service management guide use.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    provisioning::app::main()
+}

@@ -44,6 +44,7 @@ impl Write for Captured {
 struct Typist {
     world: Arc<World>,
     session: Session,
+    _home: tempfile::TempDir,
 }
 
 /// What came of a line.
@@ -60,8 +61,10 @@ impl Typist {
         let world = World::new();
         let options = Options { probing: Probing::WhileStarting, tending: Tending::No };
         let handle = spawn(registry.clone(), world.ports(), options);
-        let layout = Layout::new("/nowhere/services");
-        Self { session: Session { registry: Arc::new(registry), handle, layout }, world }
+        let home = tempfile::tempdir().unwrap();
+        let layout = Layout::new(home.path());
+        std::fs::create_dir(layout.logs()).unwrap();
+        Self { session: Session { registry: Arc::new(registry), handle, layout }, world, _home: home }
     }
 
     fn at_the_platform() -> Self {
@@ -292,4 +295,23 @@ async fn a_service_that_was_set_aside_is_named_and_the_others_live() {
     assert!(list.out.contains("gitea"));
     let named = typist.types("services start bad").await;
     check(&named, Exit::Usage, &[], &["Service bad cannot be used:", "error: `port` must be a number ␛[2J"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn logs_print_the_last_lines_of_one_service_or_of_all_that_have_a_log() {
+    let typist = Typist::at_the_platform();
+    let path = |name: &str| typist.session.layout.log_file(&crate::testkit::builders::id(name));
+    let none = typist.types("services logs gitea").await;
+    check(&none, Exit::Done, &[], &[&format!("No log yet: {}", path("gitea").display())]);
+    let numbered: String = (0..100).map(|n| format!("line {n} \u{1b}[31m\n")).collect();
+    std::fs::write(path("gitea"), numbered).unwrap();
+    std::fs::write(path("orchestrator"), "hello\n").unwrap();
+    let lines = typist.types("services logs gitea").await;
+    assert_eq!((lines.out.lines().count(), lines.exit), (50, Exit::Done));
+    assert!(!lines.out.contains('\u{1b}'));
+    let same = typist.types("platform logs gitea --lines 2").await;
+    assert_eq!(same.out, "line 98 ␛[31m\nline 99 ␛[31m\n");
+    assert_eq!(typist.types("platform logs gitea --lines 0").await.out, "");
+    let all = typist.types("platform logs --lines 1").await;
+    assert_eq!(all.out, "orchestrator | hello\ngitea        | line 99 ␛[31m\n");
 }

@@ -1,6 +1,6 @@
 //! The registry file: where it is, its text to services, and everything that is wrong with it.
 //!
-//! Owns `services.toml`: discovery ([`discover`]), reading ([`load`]), and the way from text to a [`Registry`] ([`parse()`]), which is a
+//! Owns `services.toml`: discovery ([`discover()`]), reading ([`load`]), and the way from text to a [`Registry`](crate::model::Registry) ([`parse()`]), which is a
 //! pure function of the text and an [`Environment`]. Nothing here fails: what can be used is used, and every problem becomes a
 //! diagnostic with its place. Starts nothing, and asks the system about nothing but the file itself.
 //!

@@ -316,10 +316,12 @@ impl<'a> Reader<'a> {
     }
 
     fn wrong_type_of(&mut self, path: &str, expected: &str, value: &DeValue<'_>, span: Range<usize>, shown: Shown) {
-        let (kind, is_scalar) = kind(value);
+        let is_scalar = !matches!(value, DeValue::Array(_) | DeValue::Table(_));
         let written = match shown {
-            Shown::Yes if is_scalar => format!("{kind} {}", quoted(self.document.excerpt(span.clone()).trim())),
-            Shown::Yes | Shown::No => kind.to_owned(),
+            Shown::Yes if is_scalar => {
+                format!("the {} {}", kind(value), quoted(self.document.excerpt(span.clone()).trim()))
+            }
+            Shown::Yes | Shown::No => format!("{} {}", if kind(value) == "array" { "an" } else { "a" }, kind(value)),
         };
         let message = format!("`{path}` must be {expected}, not {written}");
         let hint = match value {
@@ -350,19 +352,23 @@ impl<'a> Reader<'a> {
             Ok(expanded) => Some(Text { value: expanded, raw: raw.clone().into_owned(), span }),
             Err(problems) => {
                 for problem in problems {
-                    self.unexpandable(path, &problem, span.clone());
+                    self.unexpandable(path, &problem, span.clone(), shown);
                 }
                 None
             }
         }
     }
 
-    fn unexpandable(&mut self, path: &str, problem: &Unexpandable, span: Range<usize>) {
+    fn unexpandable(&mut self, path: &str, problem: &Unexpandable, span: Range<usize>, shown: Shown) {
         let piece = problem.piece();
         // The piece's own place, unless the file writes it with escapes.
         let at = self.document.text.get(span.clone()).and_then(|written| written.find(&piece));
         let span = at.map_or(span.clone(), |at| span.start + at..span.start + at + piece.len());
-        let piece = quoted(&piece);
+        // What stands in braces and names no variable may be a piece of a password.
+        let piece = match (shown, problem) {
+            (Shown::No, Unexpandable::NoName(_)) => "`${…}`".to_owned(),
+            (Shown::Yes | Shown::No, _) => quoted(&piece),
+        };
         let finding = match problem {
             Unexpandable::Unset(name) => {
                 Finding::error(Code::UnsetVariable, format!("{piece} in `{path}`: no such environment variable is set"))
@@ -405,15 +411,14 @@ pub(super) fn shown_key(key: &str) -> String {
     format!("\"{}\"", quoted.trim_matches('`'))
 }
 
-fn kind(value: &DeValue<'_>) -> (&'static str, bool) {
+fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
-        DeValue::String(_) => ("the string", true),
-        DeValue::Integer(_) => ("the number", true),
-        DeValue::Float(_) => ("the number", true),
-        DeValue::Boolean(_) => ("the boolean", true),
-        DeValue::Datetime(_) => ("the date", true),
-        DeValue::Array(_) => ("an array", false),
-        DeValue::Table(_) => ("a table", false),
+        DeValue::String(_) => "string",
+        DeValue::Integer(_) | DeValue::Float(_) => "number",
+        DeValue::Boolean(_) => "boolean",
+        DeValue::Datetime(_) => "date",
+        DeValue::Array(_) => "array",
+        DeValue::Table(_) => "table",
     }
 }
 

@@ -18,6 +18,9 @@ use super::service::Located;
 /// How many circles are reported: in a dense tangle there are more than anyone can read.
 const MAX_CYCLES: usize = 100;
 
+/// How many unknown dependencies get a suggestion: each one is looked for among all names.
+const MAX_HINTS: usize = 50;
+
 /// Checks the services against each other.
 pub(super) fn check(document: &Document<'_>, services: &[Located], set_aside: &[String], findings: &mut Findings) {
     let mut check = Check { document, services, findings };
@@ -41,20 +44,28 @@ impl Check<'_> {
     }
 
     fn dependencies(&mut self, by_name: &HashMap<&str, usize>, set_aside: &HashSet<&str>) {
+        // In a fixed order, so that of two equally near names always the same is suggested.
+        let mut known: Vec<&str> = by_name.keys().chain(set_aside).copied().collect();
+        known.sort_unstable();
+        let mut n_hints = 0;
         for Located { spec, traces } in self.services {
             for (dependency, span) in spec.dependencies.iter().zip(&traces.dependencies) {
                 let name = dependency.as_str();
                 if let Some(found) = by_name.get(name).and_then(|at| self.services.get(*at)) {
                     self.start_orders(spec, traces.start_order.as_ref(), found);
+                    if are_rivals(spec, &found.spec) {
+                        let message =
+                            format!("`{}` needs `{name}` and conflicts with it, so it can never start", spec.id);
+                        self.add(spec, span.clone(), Finding::warning(Code::Contradiction, message));
+                    }
                 } else if set_aside.contains(name) {
                     let message = format!("`{}` depends on `{name}`, which cannot be used as it stands", spec.id);
                     let finding = Finding::error(Code::DependencySetAside, message);
                     self.add(spec, span.clone(), finding.hint(format!("correct `{name}` first")));
                 } else {
                     let message = format!("`{}` depends on `{name}`, which is not registered", spec.id);
-                    let known = by_name.keys().copied().chain(set_aside.iter().copied());
-                    let hint =
-                        if self.findings.wants_hints() { did_you_mean(name, in_order(known, name)) } else { None };
+                    n_hints += 1;
+                    let hint = if n_hints <= MAX_HINTS { did_you_mean(name, known.iter().copied()) } else { None };
                     self.add(spec, span.clone(), Finding::error(Code::UnknownDependency, message).hint(hint));
                 }
             }
@@ -154,10 +165,8 @@ impl Check<'_> {
         let (Some(first), Some(second)) = (self.services.get(earlier.service), self.services.get(later.service)) else {
             return;
         };
-        let names =
-            |spec: &ServiceSpec, other: &ServiceSpec| spec.conflicts.iter().any(|name| name == other.id.as_str());
         // Services that say that they never run side by side may share a port.
-        if is_apart || names(&first.spec, &second.spec) || names(&second.spec, &first.spec) {
+        if is_apart || are_rivals(&first.spec, &second.spec) {
             return;
         }
         let line = self.document.line(earlier.span.start);
@@ -166,6 +175,12 @@ impl Check<'_> {
         let hint = "give one of them another port, or name it in `conflicts`".to_owned();
         self.add(&second.spec, later.span.clone(), Finding::warning(Code::Duplicate, message).hint(hint));
     }
+}
+
+/// Whether one of the two says that they never run side by side; it counts both ways (A53).
+fn are_rivals(one: &ServiceSpec, other: &ServiceSpec) -> bool {
+    let names = |spec: &ServiceSpec, other: &ServiceSpec| spec.conflicts.iter().any(|name| name == other.id.as_str());
+    names(one, other) || names(other, one)
 }
 
 /// A range of ports of this host that a service wants.
@@ -196,12 +211,4 @@ fn claims_of(service: usize, located: &Located) -> Vec<Claim> {
         claims.push(Claim { service, protocol: Protocol::Tcp, first: port, last: port, ip: None, span });
     }
     claims
-}
-
-/// Names in a fixed order, so that of two equally near ones always the same is suggested. Only those of about the same length, since
-/// there may be thousands.
-fn in_order<'n>(names: impl Iterator<Item = &'n str>, like: &str) -> Vec<&'n str> {
-    let mut names: Vec<&str> = names.filter(|name| name.len().abs_diff(like.len()) <= like.len() / 3 + 1).collect();
-    names.sort_unstable();
-    names
 }

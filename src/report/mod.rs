@@ -3,6 +3,7 @@
 //! Pure: values in, values out. No terminal, no clock (moments arrive as values), no asking the engine. Every text that came from
 //! outside passes [`safe`] on its way into a sentence, so that no service, file or error can send codes to a terminal.
 
+pub mod diagnostics;
 mod health;
 mod json;
 mod line;

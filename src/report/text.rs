@@ -6,7 +6,7 @@ use std::time::Duration;
 use unicode_width::UnicodeWidthStr as _;
 
 /// Makes a text from outside harmless on one line of a terminal: each control code, bidirectional control and invisible character
-/// becomes a visible mark, an end of line or a tab becomes a space.
+/// becomes a visible mark, an end of line becomes a space. Tabs stay.
 ///
 /// Every sink of the command line calls this one function.
 pub fn safe(text: &str) -> Cow<'_, str> {
@@ -19,7 +19,8 @@ pub fn safe(text: &str) -> Cow<'_, str> {
 /// What stands for `c` on a terminal; `None` when it may stand for itself.
 fn replacement(c: char) -> Option<char> {
     match c {
-        '\t' | '\n' | '\r' => Some(' '),
+        '\t' => None,
+        '\n' => Some(' '),
         // The control pictures lie in the same order as the codes they depict.
         '\0'..='\u{1f}' => Some(char::from_u32(0x2400 + c as u32).unwrap_or(char::REPLACEMENT_CHARACTER)),
         '\u{7f}' => Some('\u{2421}'),

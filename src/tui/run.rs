@@ -3,10 +3,11 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crossterm::event::Event as Input;
-use futures::{FutureExt as _, Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _};
 use jiff::Zoned;
 use ratatui::Terminal;
 use ratatui::backend::Backend;
@@ -230,7 +231,7 @@ where
             }
         }
         while leave.is_none() && inbox.len() < DRAIN {
-            if let Some(it) = heard.next().now_or_never() {
+            if let Poll::Ready(it) = poll_once(&mut heard).await {
                 leave = hear(it, &mut inbox);
             } else if let Ok(event) = reports.try_recv() {
                 inbox.push(event);
@@ -250,6 +251,12 @@ where
             return Ok(Exit { cause, n_running: state.snapshot.n_running() });
         }
     }
+}
+
+/// What is there without waiting. Looks with the loop's own waker: crossterm's stream keeps the first waker it sees until the next
+/// event, and would wake nobody had it seen one that does nothing.
+async fn poll_once<H: Stream + Unpin>(heard: &mut H) -> Poll<Option<H::Item>> {
+    std::future::poll_fn(|context| Poll::Ready(heard.poll_next_unpin(context))).await
 }
 
 /// Turns what was heard into an event, or into a reason to leave.

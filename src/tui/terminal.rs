@@ -70,7 +70,11 @@ impl Backend for ScreenBackend {
 
     fn show_cursor(&mut self) -> io::Result<()> {
         self.is_cursor_hidden = false;
-        self.inner.show_cursor()
+        // Ratatui prints a failure of this to standard error when it drops its terminal, which panics where that is gone too.
+        if let Err(error) = self.inner.show_cursor() {
+            tracing::debug!("failed to show the cursor: {error}");
+        }
+        Ok(())
     }
 
     fn get_cursor_position(&mut self) -> io::Result<Position> {

@@ -1,3 +1,13 @@
 //! Integration tests: the pieces together, and the real executables.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "clippy's own exception for tests covers functions marked as tests, not what they share"
+)]
 
 mod architecture;
+mod cli;
+mod config;
+mod process;
+mod support;

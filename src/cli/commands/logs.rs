@@ -1,15 +1,139 @@
-//! What `platform logs` and `services logs` have in common.
+//! What `platform logs` and `services logs` have in common: R69 to R75.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Ended;
+use super::log_file::{Follower, last_lines};
 use crate::cli::args::LogArgs;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Face, Session};
-use crate::model::ServiceId;
+use crate::model::{Deployment, ServiceId, ServiceSpec};
+use crate::report::{Line, pad};
 
-pub(super) async fn of_each(_ids: &[ServiceId], _args: LogArgs, _session: &Session, _face: &mut Face) -> Ended {
-    Ok(Exit::Done)
+/// How long a new line may wait before it is seen.
+const PACE: Duration = Duration::from_millis(100);
+
+/// One log that is printed.
+struct Source {
+    path: PathBuf,
+    /// What stands before each line; nothing when there is only one log.
+    prefix: String,
+    follower: Follower,
 }
 
-pub(super) async fn all(_args: LogArgs, _session: &Session, _face: &mut Face) -> Ended {
-    Ok(Exit::Done)
+/// The log of one service.
+pub(super) async fn of_one(id: &ServiceId, args: LogArgs, session: &Session, face: &mut Face) -> Ended {
+    let Some(spec) = session.registry.service(id.as_str()) else { return Ok(Exit::Usage) };
+    if let Some(elsewhere) = elsewhere(spec) {
+        face.out.error(&elsewhere);
+        return Ok(Exit::Failed);
+    }
+    let path = session.layout.log_file(id);
+    let has_log = path.symlink_metadata().is_ok();
+    if !has_log {
+        face.out.error(&format!("No log yet: {}", path.display()));
+    }
+    match print_last(path, String::new(), args.lines, face) {
+        Some(source) => follow(vec![source], args, face).await,
+        None => Ok(Exit::Failed),
+    }
+}
+
+/// The logs of all services that have one, each line behind its service's name (A71).
+pub(super) async fn all(args: LogArgs, session: &Session, face: &mut Face) -> Ended {
+    let with_file = session.registry.services.iter().filter(|spec| elsewhere(spec).is_none());
+    // Following takes in the logs that are still to come.
+    let chosen: Vec<(&ServiceId, PathBuf)> = with_file
+        .map(|spec| (&spec.id, session.layout.log_file(&spec.id)))
+        .filter(|(_, path)| args.follow || path.symlink_metadata().is_ok())
+        .collect();
+    if chosen.is_empty() {
+        face.out.error(&format!("No logs yet below {}", session.layout.logs().display()));
+        return Ok(Exit::Done);
+    }
+    let widest = chosen.iter().map(|(id, _)| id.as_str().len()).max().unwrap_or(0);
+    let n_chosen = chosen.len();
+    let sources: Vec<Source> = chosen
+        .into_iter()
+        .filter_map(|(id, path)| print_last(path, format!("{} | ", pad(id.as_str(), widest)), args.lines, face))
+        .collect();
+    let is_complete = sources.len() == n_chosen;
+    let ended = follow(sources, args, face).await?;
+    Ok(if is_complete { ended } else { Exit::Failed })
+}
+
+/// Where the log is, when it is no file of ours.
+fn elsewhere(spec: &ServiceSpec) -> Option<String> {
+    let id = &spec.id;
+    match &spec.deployment {
+        Deployment::Binary(_) => None,
+        Deployment::Remote(remote) => {
+            Some(format!("the logs of {id} are not reachable from here: it runs at {}", remote.endpoint))
+        }
+        Deployment::Docker(_) | Deployment::DockerCompose(_) | Deployment::Kubernetes(_) => {
+            Some(format!("the logs of {id} cannot be read: {} mode is not supported yet", spec.deployment.mode()))
+        }
+    }
+}
+
+/// Prints the last lines of a log. `None` when it cannot be read, which has then been said.
+fn print_last(path: PathBuf, prefix: String, n_lines: usize, face: &mut Face) -> Option<Source> {
+    match last_lines(&path, n_lines) {
+        Ok((lines, follower)) => {
+            print(&prefix, &lines, face);
+            Some(Source { path, prefix, follower })
+        }
+        Err(error) => {
+            say_unreadable(&path, &error, face);
+            None
+        }
+    }
+}
+
+fn print(prefix: &str, lines: &[String], face: &mut Face) {
+    let lines: Vec<Line> = lines.iter().map(|line| Line::result(format!("{prefix}{line}"))).collect();
+    face.out.lines(&lines);
+}
+
+fn say_unreadable(path: &std::path::Path, error: &io::Error, face: &mut Face) {
+    face.out.error(&format!("failed to read {}: {error}", path.display()));
+}
+
+/// With `--follow`: prints what comes until Ctrl+C, or until nobody reads (R75).
+async fn follow(mut sources: Vec<Source>, args: LogArgs, face: &mut Face) -> Ended {
+    if !args.follow {
+        return Ok(Exit::Done);
+    }
+    // One listener for the whole time: a Ctrl+C while lines are printed is not missed.
+    let mut interrupts = match signal(SignalKind::interrupt()) {
+        Ok(interrupts) => interrupts,
+        Err(error) => {
+            face.out.error(&format!("failed to listen for Ctrl+C: {error}"));
+            return Ok(Exit::Failed);
+        }
+    };
+    let mut pace = tokio::time::interval(PACE);
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let is_interrupted = tokio::select! {
+            _ = interrupts.recv() => true,
+            _ = pace.tick() => false,
+        };
+        if is_interrupted || face.out.is_closed() {
+            return Ok(Exit::Done);
+        }
+        for source in &mut sources {
+            match source.follower.added() {
+                Ok(lines) => print(&source.prefix, &lines, face),
+                Err(error) => {
+                    say_unreadable(&source.path, &error, face);
+                    return Ok(Exit::Failed);
+                }
+            }
+        }
+    }
 }

@@ -855,10 +855,12 @@ impl Turn {
         match presence {
             Presence::Present { instance, since, .. } => {
                 if had.as_ref() != Some(&instance) {
-                    self.tell(match had {
-                        Some(_) => Happening::Started(instance.clone()),
-                        None => Happening::Adopted(instance.clone()),
-                    });
+                    match had {
+                        Some(_) => self.tell(Happening::Started(instance.clone())),
+                        // What ran before this engine looked is no news.
+                        None if matches!(self.machine.state, ServiceState::Unknown { .. }) => {}
+                        None => self.tell(Happening::Adopted(instance.clone())),
+                    }
                     self.run(instance, since, Health::Unknown);
                 }
             }
@@ -880,9 +882,11 @@ impl Turn {
             Presence::RestartPending { attempt, until, last } => {
                 let state = ServiceState::Backoff { attempt, until, last };
                 if self.machine.state != state {
-                    self.tell(Happening::Died { ending: last });
-                    let after = until.saturating_duration_since(self.now);
-                    self.tell(Happening::RestartScheduled { attempt, after });
+                    if !matches!(self.machine.state, ServiceState::Unknown { .. }) {
+                        self.tell(Happening::Died { ending: last });
+                        let after = until.saturating_duration_since(self.now);
+                        self.tell(Happening::RestartScheduled { attempt, after });
+                    }
                     self.enter(state);
                 }
             }

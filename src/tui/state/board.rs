@@ -14,6 +14,8 @@ pub(crate) struct BoardState {
     /// Indices into the snapshot's services, by category in order of first appearance, then registry order.
     pub(crate) listed: Vec<usize>,
     pub(crate) selected: Option<ServiceId>,
+    /// Where the selected service was last, for when it goes away.
+    last_place: usize,
     /// The first row that is shown.
     pub(crate) offset: usize,
 }
@@ -41,14 +43,14 @@ impl BoardState {
                 categories.push(service.spec.category);
             }
         }
-        let old_place = self.place(snapshot).unwrap_or(0);
         self.listed.clear();
         for category in categories {
             let of_category = snapshot.services.iter().enumerate().filter(|(_, it)| it.spec.category == category);
             self.listed.extend(of_category.filter(|(_, it)| filter.matches(it)).map(|(index, _)| index));
         }
-        if self.place(snapshot).is_none() {
-            self.select_place(old_place, snapshot);
+        match self.place(snapshot) {
+            Some(place) => self.last_place = place,
+            None => self.select_place(self.last_place, snapshot),
         }
     }
 
@@ -60,6 +62,7 @@ impl BoardState {
 
     /// Selects the listed service at `place`, or the last one.
     pub(crate) fn select_place(&mut self, place: usize, snapshot: &Snapshot) {
+        self.last_place = place.min(self.listed.len().saturating_sub(1));
         let index = self.listed.get(place).or(self.listed.last());
         self.selected = index.and_then(|index| snapshot.services.get(*index)).map(|service| service.id().clone());
     }
@@ -94,6 +97,9 @@ impl BoardState {
         let has_heading = at > 0 && matches!(rows.get(at - 1), Some(BoardRow::Heading(_)));
         let top = if has_heading && height > 1 { at - 1 } else { at };
         let lowest_offset = (at + 1).saturating_sub(height);
+        if let Some(place) = self.place(snapshot) {
+            self.last_place = place;
+        }
         self.offset = self.offset.min(top).max(lowest_offset).min(rows.len().saturating_sub(height));
     }
 }

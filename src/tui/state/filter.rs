@@ -73,8 +73,8 @@ impl Test {
     }
 }
 
-/// Whether the letters of `part` occur in `text` in this order.
+/// Whether the letters of `part` occur in `text` in this order, the first one at its beginning: anything looser finds too much.
 fn is_subsequence(part: &str, text: &str) -> bool {
     let mut letters = text.chars();
-    part.chars().all(|wanted| letters.any(|letter| letter == wanted))
+    part.chars().next() == text.chars().next() && part.chars().all(|wanted| letters.any(|letter| letter == wanted))
 }

@@ -119,6 +119,7 @@ impl Operation {
 
     pub(crate) fn take_plan(&mut self, plan: Plan) {
         self.phase = Phase::Running;
+        self.notes.extend(plan.refused.iter().map(|(_, why)| format!("left out: {}", text::clean(&why.to_string()))));
         self.steps = plan.steps.into_iter().map(|step| StepView { step, status: StepStatus::Pending }).collect();
     }
 

@@ -31,8 +31,9 @@ pub(super) fn planned(
     state.wish_redraw(Redraw::AtOnce);
     match result {
         Ok(plan) if plan.steps.is_empty() => {
-            let title = title_of(&request);
-            message(state, title, vec!["There is nothing to do.".to_owned()]);
+            let left_out = plan.refused.iter().map(|(_, why)| text::clean(&why.to_string()).into_owned());
+            let lines = std::iter::once("There is nothing to do.".to_owned()).chain(left_out).collect();
+            message(state, title_of(&request), lines);
             Vec::new()
         }
         Ok(plan) => match reasons_to_ask(state, &plan) {

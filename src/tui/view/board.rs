@@ -2,6 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Color;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget as _;
 
@@ -17,7 +18,7 @@ const STATE: usize = 10;
 const UPTIME: usize = 7;
 const HEALTH: usize = 2;
 const LATENCY: usize = 6;
-const CATEGORY: usize = 13;
+const CATEGORY: usize = 14;
 const MODE: usize = 10;
 /// Cursor, icon and the spaces between all columns but name and sparkline.
 const FIXED: usize = 1 + 2 + 1 + 1 + STATE + 1 + UPTIME + 1 + HEALTH + 1 + LATENCY;
@@ -54,7 +55,7 @@ pub(super) fn draw(paint: &Paint<'_>, areas: &Areas, inner: Rect, buffer: &mut B
     }
     let longest = state.snapshot.services.iter().map(|it| it.id().as_str().len()).max().unwrap_or(0);
     let columns = Columns::fit(usize::from(inner.width), longest, areas.has_headings);
-    for (area, row) in inner.rows().zip(rows.iter().skip(state.board.offset)) {
+    for (line, (area, row)) in inner.rows().zip(rows.iter().skip(state.board.offset)).enumerate() {
         match row {
             BoardRow::Heading(category) => heading(paint, &category_title(*category), inner.width).render(area, buffer),
             BoardRow::SetAsideHeading => heading(paint, "SET ASIDE", inner.width).render(area, buffer),
@@ -62,26 +63,32 @@ pub(super) fn draw(paint: &Paint<'_>, areas: &Areas, inner: Rect, buffer: &mut B
             BoardRow::Service { index, is_first } => {
                 let Some(service) = state.snapshot.services.get(*index) else { continue };
                 let is_selected = state.board.selected.as_ref() == Some(service.id());
-                service_row(paint, service, *is_first, is_selected, &columns).render(area, buffer);
+                // The topmost row names its category, although its heading may be scrolled away.
+                let has_category = *is_first || line == 0;
+                service_row(paint, service, has_category, is_selected, &columns).render(area, buffer);
                 if is_selected {
-                    let is_focused = state.focus == Pane::Services;
-                    let role = if is_focused { Role::Selected } else { Role::SelectedIdle };
-                    let style = paint.style(role);
-                    for x in area.left()..area.right() {
-                        let Some(cell) = buffer.cell_mut((x, area.y)) else { continue };
-                        // What has a colour of its own keeps it.
-                        let own = cell.fg;
-                        cell.set_style(style);
-                        if own != ratatui::style::Color::Reset {
-                            cell.set_fg(own);
-                        }
-                    }
+                    highlight(paint, area, buffer);
                 }
             }
         }
     }
     let outer = areas.pane(Pane::Services).unwrap_or(inner);
     paint.scrollbar(outer, rows.len(), state.board.offset, buffer);
+}
+
+/// Marks the selected row. Colours that mean something stay; greys would not be readable on it.
+fn highlight(paint: &Paint<'_>, area: Rect, buffer: &mut Buffer) {
+    let is_focused = paint.state.focus == Pane::Services;
+    let style = paint.style(if is_focused { Role::Selected } else { Role::SelectedIdle });
+    let weak = [Some(Color::Reset), paint.style(Role::Dim).fg, paint.style(Role::Heading).fg, style.bg];
+    for x in area.left()..area.right() {
+        let Some(cell) = buffer.cell_mut((x, area.y)) else { continue };
+        let own = cell.fg;
+        cell.set_style(style);
+        if !weak.contains(&Some(own)) {
+            cell.set_fg(own);
+        }
+    }
 }
 
 fn category_title(category: Category) -> String {
@@ -101,7 +108,7 @@ fn heading<'a>(paint: &Paint<'a>, title: &str, width: u16) -> Line<'a> {
 fn service_row<'a>(
     paint: &Paint<'a>,
     service: &ServiceSnapshot,
-    is_first: bool,
+    has_category: bool,
     is_selected: bool,
     columns: &Columns,
 ) -> Line<'a> {
@@ -136,7 +143,7 @@ fn service_row<'a>(
     }
     if columns.category > 0 {
         spans.push(Span::raw(" "));
-        let title = if is_first { category_title(service.spec.category) } else { String::new() };
+        let title = if has_category { category_title(service.spec.category) } else { String::new() };
         spans.push(paint.span(text::pad_left(&title, columns.category - 1, ellipsis), Role::Heading));
     }
     Line::from(spans)

@@ -48,7 +48,7 @@ pub(super) fn draw_question(paint: &Paint<'_>, body: Rect, question: &Question, 
         rows.extend(plan);
     }
     rows.extend(end);
-    open(paint, body, &format!("{} ?", question.title), Role::Warning, rows, buffer);
+    open(paint, body, &format!("{}?", question.title), Role::Warning, rows, buffer);
 }
 
 /// The answers that are offered, from the table of keys.

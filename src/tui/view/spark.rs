@@ -33,13 +33,13 @@ pub(super) fn spans<'a>(paint: &Paint<'a>, history: &HealthHistory, columns: usi
     spans
 }
 
-/// What fills the line: the highest latency, but at least four times the usual one, so that a steady service is a low line.
+/// What fills the line: the highest latency, but at least five times the usual one, so that a steady service is a low line.
 fn scale(samples: &[Option<Duration>]) -> Duration {
     let mut latencies: Vec<Duration> = samples.iter().flatten().copied().collect();
     latencies.sort_unstable();
     let usual = latencies.get(latencies.len() / 2).copied().unwrap_or_default();
     let highest = latencies.last().copied().unwrap_or_default();
-    highest.max(usual.saturating_mul(4)).max(SMALLEST_SCALE)
+    highest.max(usual.saturating_mul(5)).max(SMALLEST_SCALE)
 }
 
 fn height(latency: Duration, scale: Duration) -> usize {

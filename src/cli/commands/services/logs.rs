@@ -9,7 +9,7 @@ use crate::cli::session::{Face, Session};
 /// Prints the log of one service.
 pub(super) async fn run(args: &ServiceLogsArgs, session: &Session, face: &mut Face) -> Ended {
     match named(&args.service, session, face) {
-        Some(id) => logs::of_each(&[id], args.log, session, face).await,
+        Some(id) => logs::of_one(&id, args.log, session, face).await,
         None => Ok(Exit::Usage),
     }
 }

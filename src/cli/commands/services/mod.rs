@@ -30,8 +30,8 @@ pub(in crate::cli) async fn run(command: &ServicesCommand, session: &Session, fa
     }
 }
 
-/// The one service that was named. `None` when there is no such one, which has then been said.
-fn named(name: &str, session: &Session, face: &mut Face) -> Option<ServiceId> {
+/// The one service that was named on the command line. `None` when there is no such one, which has then been said.
+pub(super) fn named(name: &str, session: &Session, face: &mut Face) -> Option<ServiceId> {
     match resolve(&[name.to_owned()], &session.registry) {
         Ok(ids) => ids.into_iter().next(),
         Err(problems) => {

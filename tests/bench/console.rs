@@ -1,0 +1,177 @@
+//! The console in a real PTY: first frame, keys, and what it costs while nothing happens.
+
+use std::io::{Read as _, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
+
+use super::platform::{Platform, Service};
+use super::{Figure, median, watching};
+
+/// How long idleness is watched; figures are per minute.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// A console in a terminal of 120 × 40.
+struct Console {
+    child: Box<dyn Child + Send + Sync>,
+    keyboard: Box<dyn Write + Send>,
+    screen: Arc<Mutex<vt100::Parser>>,
+    n_bytes: Arc<AtomicU64>,
+    opened: Instant,
+}
+
+impl Console {
+    fn open(platform: &Platform) -> Self {
+        let size = PtySize { rows: 40, cols: 120, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).expect("pty");
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_provisioning-tui"));
+        command.arg("--config");
+        command.arg(platform.registry());
+        command.env("PROVISIONING_SERVICES_DIR", platform.services_dir());
+        command.env("TERM", "xterm-256color");
+        let opened = Instant::now();
+        let child = pair.slave.spawn_command(command).expect("console");
+        drop(pair.slave);
+        let mut reader = pair.master.try_clone_reader().expect("reader");
+        let keyboard = pair.master.take_writer().expect("writer");
+        let parser = vt100::Parser::new(40.try_into().expect("rows"), 120.try_into().expect("columns"), 0);
+        let screen = Arc::new(Mutex::new(parser));
+        let n_bytes = Arc::new(AtomicU64::new(0));
+        let (seen, counted) = (Arc::clone(&screen), Arc::clone(&n_bytes));
+        std::thread::spawn(move || {
+            let _master = pair.master;
+            let mut buffer = [0; 65_536];
+            while let Ok(n) = reader.read(&mut buffer) {
+                if n == 0 {
+                    return;
+                }
+                seen.lock().expect("screen").process(&buffer[..n]);
+                counted.fetch_add(n as u64, Ordering::SeqCst);
+            }
+        });
+        Self { child, keyboard, screen, n_bytes, opened }
+    }
+
+    fn text(&self) -> String {
+        self.screen.lock().expect("screen").screen().contents()
+    }
+
+    /// How long until the screen holds it.
+    fn wait_for(&self, what: &str) -> Duration {
+        let began = Instant::now();
+        while !self.text().contains(what) {
+            assert!(began.elapsed() < Duration::from_secs(20), "never saw {what:?}:\n{}", self.text());
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        began.elapsed()
+    }
+
+    /// Presses a key that moves the selection, and waits until something is drawn.
+    fn press(&mut self, key: u8) -> Duration {
+        let before = self.n_bytes.load(Ordering::SeqCst);
+        let began = Instant::now();
+        self.keyboard.write_all(&[key]).expect("key");
+        self.keyboard.flush().expect("key");
+        while self.n_bytes.load(Ordering::SeqCst) == before {
+            assert!(began.elapsed() < Duration::from_secs(5), "the key did nothing");
+            std::hint::spin_loop();
+        }
+        began.elapsed()
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.process_id().expect("a PID")
+    }
+
+    /// User and system time, in seconds.
+    fn cpu(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("a living console");
+        let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
+        let ticks: u64 = fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime");
+        ticks as f64 / 100.0
+    }
+
+    fn quit(mut self) {
+        self.keyboard.write_all(b"q").expect("key");
+        let began = Instant::now();
+        while self.child.try_wait().expect("wait").is_none() {
+            assert!(began.elapsed() < Duration::from_secs(5), "q does not quit");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+fn percentile(mut values: Vec<f64>, share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[((values.len() - 1) as f64 * share) as usize]
+}
+
+/// Key latencies in ms, after a warm-up.
+fn keys(console: &mut Console, n: usize) -> Vec<f64> {
+    let mut latencies = Vec::new();
+    for index in 0..n {
+        let key = if index / 20 % 2 == 0 { b'j' } else { b'k' };
+        latencies.push(console.press(key).as_secs_f64() * 1e3);
+        // A person's pace, so that every press finds an idle console.
+        std::thread::sleep(Duration::from_millis(30));
+    }
+    latencies
+}
+
+/// A hundred services that run: first frame, keys, and half a minute of nothing.
+pub(crate) fn idle_and_keys() -> Vec<Figure> {
+    let services: Vec<Service> = (0..100).map(|index| Service::new(index, Vec::new(), 0)).collect();
+    let platform = Platform::new(&services);
+    platform.must(&["platform", "start"]);
+    let mut first_frames = Vec::new();
+    for _ in 0..5 {
+        let console = Console::open(&platform);
+        console.wait_for("s0001");
+        first_frames.push(console.opened.elapsed().as_secs_f64() * 1e3);
+        console.quit();
+    }
+    let mut console = Console::open(&platform);
+    console.wait_for("Running 100/100");
+    let keys = keys(&mut console, 200);
+    // The first minute of a service's uptime counts seconds.
+    std::thread::sleep(Duration::from_secs(65));
+    let (cpu, bytes) = (console.cpu(), console.n_bytes.load(Ordering::SeqCst));
+    std::thread::sleep(IDLE);
+    let per_minute = 60.0 / IDLE.as_secs_f64();
+    let idle_cpu = (console.cpu() - cpu) * per_minute;
+    let idle_bytes = (console.n_bytes.load(Ordering::SeqCst) - bytes) as f64 * per_minute;
+    let resident = resident_mib(console.pid());
+    let private = watching::private_kib(console.pid()) / 1024.0;
+    console.quit();
+    vec![
+        Figure::at_most("console, 100 services: first frame", median(first_frames), "ms", 80.0),
+        Figure::at_most("console, 100 services: key to screen, 95 %", percentile(keys, 0.95), "ms", 5.0),
+        Figure::at_most("console, 100 services idle: CPU", idle_cpu, "s/min", 0.1),
+        Figure::at_most("console, 100 services idle: to the terminal", idle_bytes / 1024.0, "KiB/min", 64.0),
+        Figure::at_most("console, 100 services: resident", resident, "MiB", 40.0),
+        Figure::at_most("console, 100 services: private", private, "MiB", 40.0),
+    ]
+}
+
+fn resident_mib(pid: u32) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a living console");
+    let line = text.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+    line.split_whitespace().nth(1).and_then(|number| number.parse::<f64>().ok()).expect("a number") / 1024.0
+}
+
+/// A thousand services, none of them running.
+pub(crate) fn thousand() -> Vec<Figure> {
+    let services: Vec<Service> = (0..1000).map(|index| Service::new(index, Vec::new(), 0)).collect();
+    let platform = Platform::new(&services);
+    let mut console = Console::open(&platform);
+    console.wait_for("s0001");
+    let first = console.opened.elapsed().as_secs_f64() * 1e3;
+    let keys = keys(&mut console, 200);
+    console.quit();
+    vec![
+        Figure::at_most("console, 1000 services: first frame", first, "ms", 80.0),
+        Figure::at_most("console, 1000 services: key to screen, 95 %", percentile(keys, 0.95), "ms", 50.0),
+    ]
+}
