@@ -11,13 +11,18 @@ use crate::backends::ByMode;
 use crate::backends::binary::{BinaryBackend, Settings, ShimProgram};
 use crate::cli::{self, ConsoleKind, Exit, Purpose, Root, Session, Setup, SetupError};
 use crate::config::{self, Environment};
+use crate::engine::ports::LogSource;
 use crate::engine::{self, Options, Ports};
 use crate::health::Prober;
 use crate::host::System;
 use crate::lifecycle::machine::{Probing, Tending};
+use crate::logs::FileLogs;
+use crate::logs::tracing::{PaneLayer, Sink};
+use crate::report::Style;
 use crate::store::handover::Rotation;
-use crate::tui;
 use crate::store::{Layout, SERVICES_DIR_VARIABLE, Timeline};
+use crate::tui::{self, ConsoleError, ConsoleOptions};
+use crate::{demo, logs};
 
 /// Runs the program: what both executables do.
 pub fn main() -> ExitCode {
@@ -29,16 +34,18 @@ struct App;
 
 impl Root for App {
     fn hidden(&self, name: &OsStr, arguments: &[OsString], _original_umask: u32) -> Option<ExitCode> {
-        match name.to_str()? {
-            ShimProgram::HIDDEN_ARGUMENT => Some(crate::shim::main()),
-            _ => crate::demo::hidden(name, arguments),
+        if name == ShimProgram::HIDDEN_ARGUMENT {
+            return Some(crate::shim::main());
         }
+        let words: Vec<OsString> = std::iter::once(name.to_owned()).chain(arguments.iter().cloned()).collect();
+        demo::entry(&words)
     }
 
     fn session<'a>(&'a self, setup: &'a Setup) -> BoxFuture<'a, Result<Session, SetupError>> {
         async move {
             let environment = Environment::from_process();
             let layout = layout(&environment)?;
+            log_to(setup.purpose, &layout, None);
             open(setup, &environment, layout, Probing::WhileStarting)
         }
         .boxed()
@@ -46,23 +53,83 @@ impl Root for App {
 
     fn console<'a>(&'a self, setup: &'a Setup, kind: ConsoleKind) -> BoxFuture<'a, Result<Exit, SetupError>> {
         async move {
-            let environment = Environment::from_process();
-            let layout = layout(&environment)?;
-            let session = open(setup, &environment, layout, Probing::Continuous)?;
-            let own_log = tui::OwnLog::new();
-            let options = tui::ConsoleOptions {
-                icons: tui::IconSet::Emoji,
-                colours: tui::ColourDepth::detect(|name| std::env::var(name).ok()),
-                mouse: true,
-                program: "provisioning".to_owned(),
-                logs: Arc::new(tui::NoLogs),
-                own_log,
-            };
-            let exit = tui::run_console(session.handle, options).await.unwrap();
-            Ok(Exit::Done)
+            match kind {
+                ConsoleKind::Registry => {
+                    let environment = Environment::from_process();
+                    let layout = layout(&environment)?;
+                    run_console(setup, &environment, layout).await
+                }
+                ConsoleKind::Demo => run_demo(setup).await,
+            }
         }
         .boxed()
     }
+}
+
+async fn run_demo(setup: &Setup) -> Result<Exit, SetupError> {
+    let unusable = |error: &dyn std::error::Error| SetupError {
+        message: format!("the demo cannot begin: {}", chain(error)),
+        remedy: Some("TMPDIR must name a directory that can be written".to_owned()),
+    };
+    let program = std::env::current_exe().map_err(|error| unusable(&error))?;
+    // Dropped last: its services are stopped and its directory is removed after the terminal was handed back.
+    let home = demo::Home::create(&program).map_err(|error| unusable(&error))?;
+    let setup = Setup { config: Some(home.registry_file()), ..setup.clone() };
+    run_console(&setup, &Environment::from_process(), Layout::new(home.services_dir())).await
+}
+
+async fn run_console(setup: &Setup, environment: &Environment, layout: Layout) -> Result<Exit, SetupError> {
+    let own_log = tui::OwnLog::new();
+    log_to(setup.purpose, &layout, Some(Box::new(own_log.layer())));
+    let session = open(setup, environment, layout, Probing::Continuous)?;
+    let program = match &setup.config {
+        Some(config) => format!("provisioning --config {}", config.display()),
+        None => "provisioning".to_owned(),
+    };
+    let variable = |name: &str| environment.variables.get(OsStr::new(name)).map(|value| value.to_string_lossy().into());
+    let options = ConsoleOptions {
+        icons: match setup.style {
+            Style::Ascii => tui::IconSet::Ascii,
+            Style::Emoji => tui::IconSet::detect(variable),
+        },
+        colours: tui::ColourDepth::detect(variable),
+        mouse: true,
+        program,
+        logs: Arc::new(tui::FileFeed::new(session.layout)),
+        own_log,
+    };
+    match tui::run_console(session.handle, options).await {
+        Ok(exit) => {
+            let mut out = cli::Printer::of_process();
+            out.report(&format!("{exit}\n"));
+            Ok(Exit::Done)
+        }
+        Err(error @ ConsoleError::NotATerminal) => Err(SetupError { message: error.to_string(), remedy: None }),
+        Err(error @ ConsoleError::Terminal(_)) => {
+            Err(SetupError { message: format!("failed to {}", chain(&error)), remedy: None })
+        }
+    }
+}
+
+/// An error with its causes, as one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Whoever only looks writes nothing, not even a log.
+fn log_to(purpose: Purpose, layout: &Layout, pane: Option<PaneLayer>) {
+    let file = match purpose {
+        Purpose::Observe => None,
+        Purpose::Operate => Some(layout.own_log()),
+    };
+    // Only a test that runs twice in one process could have been first.
+    drop(logs::tracing::init(Sink { file, pane }));
 }
 
 /// Where the files are: below the home, unless they were moved (P3 to P5, R218).
@@ -96,12 +163,13 @@ fn open(setup: &Setup, environment: &Environment, layout: Layout, probing: Probi
         Purpose::Observe => Tending::No,
         Purpose::Operate => Tending::Yes,
     };
-    let ports = ports(environment, &layout)?;
+    let file_logs = Arc::new(FileLogs::new(layout.clone()));
+    let ports = ports(environment, &layout, file_logs)?;
     let handle = engine::spawn(registry.clone(), ports, Options { probing, tending });
     Ok(Session { registry: Arc::new(registry), handle, layout })
 }
 
-fn ports(environment: &Environment, layout: &Layout) -> Result<Ports, SetupError> {
+fn ports(environment: &Environment, layout: &Layout, logs: Arc<dyn LogSource>) -> Result<Ports, SetupError> {
     let unusable = |what: &str, error: std::io::Error| SetupError {
         message: format!("{what}: {error}"),
         remedy: Some("/proc must be mounted and readable".to_owned()),
@@ -115,13 +183,6 @@ fn ports(environment: &Environment, layout: &Layout) -> Result<Ports, SetupError
         probe: Arc::new(Prober::new()),
         host: Arc::new(System::new()),
         store: Arc::new(Timeline::new(layout)),
-        logs: Arc::new(NoLogs),
+        logs,
     })
-}
-
-struct NoLogs;
-impl crate::engine::ports::LogSource for NoLogs {
-    fn last_lines(&self, _: &crate::model::ServiceSpec, _: usize) -> Vec<String> {
-        Vec::new()
-    }
 }

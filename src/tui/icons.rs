@@ -31,6 +31,22 @@ const ASCII_BORDER: border::Set<'static> = border::Set {
 };
 
 impl IconSet {
+    /// What a terminal can show by its environment: plain consoles (`TERM`) and locales that are not UTF-8 (`LC_ALL`, `LC_CTYPE`, `LANG`,
+    /// in POSIX order) get ASCII.
+    pub fn detect(variable: impl Fn(&str) -> Option<String>) -> Self {
+        if matches!(variable("TERM").as_deref(), None | Some("" | "dumb" | "linux" | "vt100" | "vt220")) {
+            return Self::Ascii;
+        }
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| variable(name).filter(|value| !value.is_empty()));
+        match locale.map(|locale| locale.to_ascii_lowercase()) {
+            // Containers and ssh sessions often name no locale, or POSIX, in terminals that all speak UTF-8.
+            None => Self::Emoji,
+            Some(locale) if locale == "c" || locale == "posix" => Self::Emoji,
+            Some(locale) if locale.contains("utf-8") || locale.contains("utf8") => Self::Emoji,
+            Some(_) => Self::Ascii,
+        }
+    }
+
     fn pick(self, emoji: &'static str, ascii: &'static str) -> &'static str {
         match self {
             Self::Emoji => emoji,

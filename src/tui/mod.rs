@@ -12,6 +12,7 @@ mod commands;
 mod effect;
 mod event;
 mod feed;
+mod file_feed;
 mod icons;
 mod keymap;
 mod layout;
@@ -30,6 +31,7 @@ mod wake;
 
 pub use event::Moment;
 pub use feed::{EARLIER_LINES, LogEntry, LogFeed, LogPosition, NEWEST_LINES, NoLogs};
+pub use file_feed::FileFeed;
 pub use icons::IconSet;
 pub use own_log::OwnLog;
 pub use run::{ConsoleError, ConsoleOptions, Exit, ExitCause, run_console};
