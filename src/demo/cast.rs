@@ -192,7 +192,7 @@ pub(super) static CAST: [Part; 7] = [
         required_for: &[],
         dependencies: &[],
         start_order: 35,
-        auto_start: false,
+        auto_start: true,
         protocol: Protocol::Http("/v2/"),
         temper: Temper::Steady,
         lines: &[

@@ -13,9 +13,14 @@ pub const NEWEST_LINES: usize = 500;
 /// How many lines are read at once when a person scrolls up.
 pub const EARLIER_LINES: usize = 500;
 
-/// Where an entry begins, in the log's own terms: a byte offset for files. Grows along the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LogPosition(pub u64);
+/// Where an entry begins, in the log's own terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LogPosition {
+    /// Which file, by its inode, since rotation changes names; 0 where a log is no file.
+    pub file: u64,
+    /// The byte in it.
+    pub offset: u64,
+}
 
 /// One line, or a mark between lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,12 +32,16 @@ pub enum LogEntry {
         /// Its text.
         text: String,
     },
-    /// The service was started here.
-    Started {
+    /// A line that is not the service's: it was started here, or bytes were dropped.
+    Mark {
+        /// Where it begins.
+        at: LogPosition,
+        /// What happened.
+        text: String,
         /// When, where that is known.
-        at: Option<SystemTime>,
+        when: Option<SystemTime>,
     },
-    /// Something the reader should know: rotation, dropped bytes, a file that cannot be read.
+    /// Something the reader should know that stands in no log: why it cannot be read.
     Note(String),
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::model::{Instance, ServiceId};
+use crate::model::ServiceId;
 use crate::tui::event::LogSession;
 use crate::tui::feed::{LogEntry, LogPosition};
 use crate::tui::text;
@@ -28,8 +28,6 @@ pub(crate) struct LogState {
     pub(crate) is_loading_earlier: bool,
     /// Whether the first line at hand is the first there is.
     pub(crate) is_at_beginning: bool,
-    /// What ran when the newest line came, to tell a restart.
-    pub(crate) instance: Option<Instance>,
 }
 
 /// Where the person looks.
@@ -53,19 +51,17 @@ impl Default for LogState {
             is_loaded: false,
             is_loading_earlier: false,
             is_at_beginning: false,
-            instance: None,
         }
     }
 }
 
 impl LogState {
     /// Begins with another service's log, in a new session.
-    pub(crate) fn open(&mut self, service: Option<ServiceId>, instance: Option<Instance>) {
+    pub(crate) fn open(&mut self, service: Option<ServiceId>) {
         *self = Self {
             service,
             session: LogSession(self.session.0 + 1),
             is_wrapped: self.is_wrapped,
-            instance,
             ..Self::default()
         };
     }
@@ -112,8 +108,8 @@ impl LogState {
     /// Where the oldest line at hand begins.
     pub(crate) fn first_position(&self) -> Option<LogPosition> {
         self.entries.iter().find_map(|entry| match entry {
-            LogEntry::Line { at, .. } => Some(*at),
-            LogEntry::Started { .. } | LogEntry::Note(_) => None,
+            LogEntry::Line { at, .. } | LogEntry::Mark { at, .. } => Some(*at),
+            LogEntry::Note(_) => None,
         })
     }
 
@@ -126,7 +122,7 @@ impl LogState {
     pub(crate) fn n_rows(&self, entry: &LogEntry, columns: usize) -> usize {
         match entry {
             LogEntry::Line { text, .. } if self.is_wrapped => rows_of(text, columns),
-            LogEntry::Line { .. } | LogEntry::Started { .. } | LogEntry::Note(_) => 1,
+            LogEntry::Line { .. } | LogEntry::Mark { .. } | LogEntry::Note(_) => 1,
         }
     }
 
@@ -201,13 +197,12 @@ fn cleaned(entry: LogEntry) -> LogEntry {
             LogEntry::Line { at, text: clean }
         }
         LogEntry::Note(text) => LogEntry::Note(text::clean(&text).into_owned()),
-        LogEntry::Started { at } => LogEntry::Started { at },
+        LogEntry::Mark { at, text, when } => LogEntry::Mark { at, text: text::clean(&text).into_owned(), when },
     }
 }
 
 fn size(entry: &LogEntry) -> usize {
     match entry {
-        LogEntry::Line { text, .. } | LogEntry::Note(text) => text.len() + 40,
-        LogEntry::Started { .. } => 40,
+        LogEntry::Line { text, .. } | LogEntry::Mark { text, .. } | LogEntry::Note(text) => text.len() + 40,
     }
 }

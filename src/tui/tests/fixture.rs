@@ -25,13 +25,13 @@ use crate::tui::feed::{LogEntry, LogPosition};
 use crate::tui::icons::IconSet;
 use crate::tui::state::State;
 use crate::tui::theme::{ColourDepth, Theme};
+use crate::tui::run::Opening;
 use crate::tui::update::{first_effects, update};
 use crate::tui::view::view;
 
-/// A state with what a test needs to move its time on.
+/// A console without a loop: events go in by hand, time moves by hand.
 pub(super) struct Console {
     pub(super) state: State,
-    pub(super) start: Moment,
 }
 
 pub(super) fn wall() -> Zoned {
@@ -47,9 +47,9 @@ impl Console {
         let start = base();
         let snapshot = Arc::new(build(start.now));
         let size = Size { width: size.0, height: size.1 };
-        let mut state = State::new(start.clone(), size, icons, "provisioning", snapshot);
-        let _ = first_effects(&mut state);
-        Self { state, start }
+        let mut state = State::new(start, size, icons, "provisioning", snapshot);
+        let _ = first_effects(&mut state, Opening::Look);
+        Self { state }
     }
 
     /// The guide's platform at that size.
@@ -138,8 +138,12 @@ impl Console {
     }
 }
 
+pub(super) fn position(offset: u64) -> LogPosition {
+    LogPosition { file: 7, offset }
+}
+
 pub(super) fn line(at: u64, text: &str) -> LogEntry {
-    LogEntry::Line { at: LogPosition(at), text: text.to_owned() }
+    LogEntry::Line { at: position(at), text: text.to_owned() }
 }
 
 fn log_text(i: u64) -> String {

@@ -1,13 +1,13 @@
 //! Behaviour without a screen: a state, keys, what is expected then.
 
-use super::fixture::{Console, change, line, many, process, running};
+use super::fixture::{Console, change, line, many, position};
 use crate::engine::operation::{Plan, Refusal, Request, Role, Step, StepAction, Targets, Verb};
-use crate::model::{Actor, Health, StopHow};
+use crate::model::{Actor, StopHow};
 use crate::testkit::builders::{id, ids};
 use crate::tui::action::Pane;
 use crate::tui::effect::Effect;
 use crate::tui::event::{Event, LogSession, Ticket};
-use crate::tui::feed::{LogEntry, LogPosition};
+use crate::tui::feed::LogEntry;
 use crate::tui::icons::IconSet;
 use crate::tui::state::{Dialog, Redraw, Scroll};
 
@@ -297,7 +297,7 @@ fn the_top_of_the_log_asks_for_earlier_lines_once() {
     let session = console.state.log.session;
     console.press("4");
     let effects = console.press("g");
-    let before = LogPosition(0);
+    let before = position(0);
     assert_eq!(effects, [Effect::LoadEarlierLog { session, service: id("orchestrator"), before }]);
     assert_eq!(console.press("kk"), [], "one read at a time");
     console.event(Event::EarlierLogArrived { session, before, result: Ok(Vec::new()) });
@@ -316,22 +316,6 @@ fn the_memory_of_the_log_is_bounded() {
     console.event(Event::LogArrived { session, entries: huge });
     let Some(LogEntry::Line { text, .. }) = console.state.log.entries.back() else { panic!("no line") };
     assert!(text.len() < 5_000 && text.ends_with("more bytes]"), "{}", text.len());
-}
-
-#[test]
-fn a_restart_draws_a_line_into_the_log() {
-    let mut console = Console::demo(80, 24);
-    let now = console.start.now;
-    let n_before = console.state.log.entries.len();
-    console.publish(|snapshot| {
-        change(snapshot, "orchestrator", |it| it.state = running(99, now, Health::Unknown));
-    });
-    assert!(matches!(console.state.log.entries.back(), Some(LogEntry::Started { at: Some(_) })));
-    console.publish(|snapshot| {
-        change(snapshot, "orchestrator", |it| it.state = running(99, now, Health::Healthy));
-    });
-    assert_eq!(console.state.log.entries.len(), n_before + 1);
-    let _ = process(1);
 }
 
 /// Publishes a change and compares how soon it is drawn.

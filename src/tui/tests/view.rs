@@ -77,6 +77,18 @@ fn the_filter_narrows_the_board() {
 }
 
 #[test]
+fn a_start_draws_a_line_through_the_log() {
+    let mut console = Console::demo(80, 24);
+    let session = console.state.log.session;
+    let text = "orchestrator started, PID 12345".to_owned();
+    let when = Some(super::fixture::wall().timestamp().into());
+    let mark = crate::tui::feed::LogEntry::Mark { at: super::fixture::position(9_000), text, when };
+    console.event(Event::LogArrived { session, entries: vec![mark] });
+    let screen = console.screen();
+    assert!(screen.contains("─── orchestrator started, PID 12345 · 14:30:05 ──"), "{screen}");
+}
+
+#[test]
 fn the_styles_of_the_normal_screen() {
     assert_snapshot!(styles(&Console::demo(100, 30).buffer(ColourDepth::Sixteen)));
 }

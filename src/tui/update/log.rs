@@ -9,8 +9,7 @@ use crate::tui::state::{Redraw, Scroll, State};
 
 /// Opens the log of the selected service.
 pub(super) fn open_selected(state: &mut State) -> Vec<Effect> {
-    let instance = state.selected().and_then(|service| service.state.instance().cloned());
-    state.log.open(state.board.selected.clone(), instance);
+    state.log.open(state.board.selected.clone());
     match state.log.service.clone() {
         Some(service) => vec![Effect::OpenLog { session: state.log.session, service }],
         None => vec![Effect::CloseLog],

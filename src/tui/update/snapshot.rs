@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use super::is_shown;
 use crate::model::{ServiceId, ServiceSnapshot, Snapshot};
 use crate::tui::action::Pane;
-use crate::tui::feed::LogEntry;
 use crate::tui::layout::{Layout, board_rows, layout};
 use crate::tui::state::{BoardRow, Redraw, State};
 
@@ -24,7 +22,6 @@ pub(super) fn published(state: &mut State, snapshot: Arc<Snapshot>) {
         state.tree.rebuild(&state.snapshot, state.board.selected.as_ref());
         state.wish_redraw(Redraw::Now);
     }
-    mark_restart(state);
 }
 
 /// How soon the difference between two snapshots of one registry has to be seen.
@@ -63,31 +60,4 @@ fn shown_services(state: &State) -> Vec<ServiceId> {
         BoardRow::Heading(_) | BoardRow::SetAsideHeading | BoardRow::SetAside(_) => None,
     });
     on_board.chain(state.board.selected.clone()).collect()
-}
-
-/// Draws a line into the followed log where another instance begins.
-fn mark_restart(state: &mut State) {
-    if state.log.service != state.board.selected {
-        return;
-    }
-    let Some(instance) = state.selected().and_then(|service| service.state.instance().cloned()) else { return };
-    if state.log.instance.as_ref() == Some(&instance) {
-        return;
-    }
-    state.log.instance = Some(instance);
-    // The feed may have marked the same start, in its exact place.
-    let is_marked = state.log.entries.iter().rev().take(50).any(|entry| match entry {
-        LogEntry::Started { at: Some(at) } => {
-            let now = std::time::SystemTime::from(state.moment.wall.timestamp());
-            now.duration_since(*at).is_ok_and(|ago| ago.as_secs() < 10)
-        }
-        LogEntry::Started { at: None } | LogEntry::Line { .. } | LogEntry::Note(_) => false,
-    });
-    if !is_marked {
-        let at = std::time::SystemTime::from(state.moment.wall.timestamp());
-        state.log.append(vec![LogEntry::Started { at: Some(at) }]);
-        if is_shown(state, Pane::Log) {
-            state.wish_redraw(Redraw::Now);
-        }
-    }
 }

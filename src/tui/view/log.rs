@@ -60,12 +60,12 @@ fn entry_lines<'a>(paint: &Paint<'a>, entry: &'a LogEntry, width: usize, lines: 
             }
             lines.push(Line::from(spans));
         }
-        LogEntry::Started { at } => {
-            let at = at.and_then(|at| Timestamp::try_from(at).ok()).map(|at| {
-                let at = at.to_zoned(paint.state.moment.wall.time_zone().clone());
-                format!(" {:02}:{:02}:{:02}", at.hour(), at.minute(), at.second())
+        LogEntry::Mark { text, when, .. } => {
+            let when = when.and_then(|when| Timestamp::try_from(when).ok()).map(|when| {
+                let when = when.to_zoned(paint.state.moment.wall.time_zone().clone());
+                format!(" {} {:02}:{:02}:{:02}", paint.icons.dot(), when.hour(), when.minute(), when.second())
             });
-            lines.push(separator(paint, &format!("started{}", at.unwrap_or_default()), width));
+            lines.push(separator(paint, &format!("{text}{}", when.unwrap_or_default()), width));
         }
         LogEntry::Note(note) => lines.push(separator(paint, note, width)),
     }

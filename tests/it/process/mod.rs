@@ -103,14 +103,24 @@ impl Home {
     }
 
     /// Waits until what is observed is as wanted.
-    pub(crate) async fn until(&self, spec: &ServiceSpec, what: &str, mut is_so: impl FnMut(&Presence) -> bool) -> Observed {
+    pub(crate) async fn until(
+        &self,
+        spec: &ServiceSpec,
+        what: &str,
+        mut is_so: impl FnMut(&Presence) -> bool,
+    ) -> Observed {
         let deadline = Instant::now() + DEADLINE;
         loop {
             let observed = self.observe(spec).await;
             if is_so(&observed.presence) {
                 return observed;
             }
-            assert!(Instant::now() < deadline, "never {what}: {observed:?}\n{:?}\n{}", self.record(spec), self.log(spec));
+            assert!(
+                Instant::now() < deadline,
+                "never {what}: {observed:?}\n{:?}\n{}",
+                self.record(spec),
+                self.log(spec)
+            );
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }

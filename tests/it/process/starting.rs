@@ -78,7 +78,8 @@ async fn a_program_that_exits_at_once_with_success_is_not_running_and_not_restar
     let spec = super::restarting(service("a", &["--exit", "0"]), 3);
     home.start(&spec).await.expect("it could be started");
     let observed = home.until(&spec, "failed", |presence| matches!(presence, Presence::Failed { .. })).await;
-    let Presence::Failed { reason: FailureReason::Died { ending: Ending::Exited(0), after: Some(_) } } = observed.presence
+    let Presence::Failed { reason: FailureReason::Died { ending: Ending::Exited(0), after: Some(_) } } =
+        observed.presence
     else {
         panic!("{observed:?}")
     };
@@ -179,7 +180,7 @@ async fn a_lost_or_corrupt_state_file_hides_nothing_and_is_written_again() {
     let home = Home::new();
     let spec = service("a", &["--ledger", &home.path("ledger").to_string_lossy()]);
     let launch = home.start(&spec).await.expect("starts");
-    for content in [None, Some("")  , Some("{"), Some("\u{1b}[2J")] {
+    for content in [None, Some(""), Some("{"), Some("\u{1b}[2J")] {
         let path = home.layout.state_file(&spec.id);
         match content {
             None => std::fs::remove_file(&path).expect("remove"),
@@ -252,9 +253,8 @@ async fn changes_are_told_although_the_directory_did_not_exist() {
     kill("-9", home.shim_pid(&spec));
     let told = tokio::time::timeout(super::DEADLINE, changes.recv()).await.expect("told of the shim's death");
     assert_eq!(told.as_ref(), Some(&spec.id));
-    let observed = home.until(&spec, "an orphan", |presence| {
-        matches!(presence, Presence::Present { guardian: Guardian::Gone, .. })
-    });
+    let observed = home
+        .until(&spec, "an orphan", |presence| matches!(presence, Presence::Present { guardian: Guardian::Gone, .. }));
     let Presence::Present { instance, .. } = observed.await.presence else { unreachable!() };
     assert_eq!(Instance::pid(&instance), launch.instance.pid());
     home.stop(&spec, StopHow::Ask).await.expect("stops");
