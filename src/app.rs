@@ -34,17 +34,10 @@ struct App;
 
 impl Root for App {
     fn hidden(&self, name: &OsStr, arguments: &[OsString], _original_umask: u32) -> Option<ExitCode> {
-<<<<<<< HEAD
-        if name == ShimProgram::HIDDEN_ARGUMENT {
-            return Some(crate::shim::main());
-=======
         match name.to_str()? {
             ShimProgram::HIDDEN_ARGUMENT => Some(crate::shim::main()),
-            _ => crate::demo::hidden(name, arguments),
->>>>>>> graph
+            _ => demo::hidden(name, arguments),
         }
-        let words: Vec<OsString> = std::iter::once(name.to_owned()).chain(arguments.iter().cloned()).collect();
-        demo::entry(&words)
     }
 
     fn session<'a>(&'a self, setup: &'a Setup) -> BoxFuture<'a, Result<Session, SetupError>> {
@@ -162,7 +155,8 @@ fn layout(environment: &Environment) -> Result<Layout, SetupError> {
         }
         (None, Some(home)) => Ok(Layout::new(home.join(".provisioning/services"))),
         (None, None) => Err(SetupError {
-            message: "there is no home directory: HOME is unset or relative, and the user database names none".to_owned(),
+            message: "there is no home directory: HOME is unset or relative, and the user database names none"
+                .to_owned(),
             remedy: Some(format!("set HOME, or {SERVICES_DIR_VARIABLE}, to an absolute path")),
         }),
     }

@@ -11,10 +11,10 @@ mod snapshot;
 pub(crate) use keys::contexts;
 
 use super::action::Pane;
-use super::run::Opening;
 use super::effect::Effect;
 use super::event::{Event, Moment};
 use super::layout::{Layout, board_rows, layout};
+use super::run::Opening;
 use super::state::{Redraw, State};
 use crate::engine::operation::{Targets, Verb};
 
