@@ -37,7 +37,9 @@ impl IconSet {
         if matches!(variable("TERM").as_deref(), None | Some("" | "dumb" | "linux" | "vt100" | "vt220")) {
             return Self::Ascii;
         }
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| variable(name).filter(|value| !value.is_empty()));
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .into_iter()
+            .find_map(|name| variable(name).filter(|value| !value.is_empty()));
         match locale.map(|locale| locale.to_ascii_lowercase()) {
             // Containers and ssh sessions often name no locale, or POSIX, in terminals that all speak UTF-8.
             None => Self::Emoji,

@@ -58,12 +58,8 @@ impl Default for LogState {
 impl LogState {
     /// Begins with another service's log, in a new session.
     pub(crate) fn open(&mut self, service: Option<ServiceId>) {
-        *self = Self {
-            service,
-            session: LogSession(self.session.0 + 1),
-            is_wrapped: self.is_wrapped,
-            ..Self::default()
-        };
+        *self =
+            Self { service, session: LogSession(self.session.0 + 1), is_wrapped: self.is_wrapped, ..Self::default() };
     }
 
     /// Adds newer entries at the end.

@@ -299,9 +299,7 @@ pub(super) fn demo(now: Instant) -> Snapshot {
         it.last_probe = Some(passed(9));
     });
     change(&mut snapshot, "gitea", |it| {
-        it.state = ServiceState::Failed {
-            reason: FailureReason::GaveUp { ending: Ending::Exited(1), restarts: 3 },
-        };
+        it.state = ServiceState::Failed { reason: FailureReason::GaveUp { ending: Ending::Exited(1), restarts: 3 } };
         it.history = history(&[12, 14, 0, 60, 0, 0]);
         it.restarts = 3;
     });
@@ -312,11 +310,8 @@ pub(super) fn demo(now: Instant) -> Snapshot {
         it.notes = vec!["4096 bytes of log were dropped while the disk was full".to_owned()];
     });
     change(&mut snapshot, "mcp-server", |it| {
-        it.state = ServiceState::Starting {
-            instance: process(12360),
-            since: ago(3),
-            deadline: now + Duration::from_secs(27),
-        };
+        it.state =
+            ServiceState::Starting { instance: process(12360), since: ago(3), deadline: now + Duration::from_secs(27) };
     });
     snapshot
 }
@@ -343,7 +338,8 @@ pub(super) fn many(n: usize) -> impl FnOnce(Instant) -> Snapshot {
         let services = (0..n).map(|i| {
             let tail = if i % 9 == 4 { "-with-a-name-that-goes-on-and-on-until-the-very-end" } else { "" };
             let needs = if i >= 3 { format!("svc-{:03}", i / 3 * 3 - 3) } else { String::new() };
-            let mut spec = service(&format!("svc-{i:03}{tail}"), if (i / 3 * 3 + 9 - 3) % 9 == 4 { "" } else { &needs });
+            let mut spec =
+                service(&format!("svc-{i:03}{tail}"), if (i / 3 * 3 + 9 - 3) % 9 == 4 { "" } else { &needs });
             spec.category = Category::ALL[i * Category::ALL.len() / n];
             spec
         });

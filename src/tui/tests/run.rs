@@ -121,9 +121,8 @@ async fn input_that_ends_is_a_terminal_that_has_gone() {
 #[test]
 fn the_exit_says_what_keeps_running() {
     let exit = |n_running| Exit { cause: ExitCause::Asked, n_running }.to_string();
-    assert_eq!([exit(0), exit(1), exit(3)], [
-        "No services are running.",
-        "1 service keeps running.",
-        "3 services keep running."
-    ]);
+    assert_eq!(
+        [exit(0), exit(1), exit(3)],
+        ["No services are running.", "1 service keeps running.", "3 services keep running."]
+    );
 }

@@ -174,7 +174,12 @@ fn keys_ask_for_a_plan_before_anything_happens() {
 
 fn plan(request: &Request, names: &str) -> Plan {
     let step = |id| Step { service: id, action: StepAction::Start, role: Role::Target, after: Vec::new(), wave: 0 };
-    Plan { request: request.clone(), steps: ids(names).into_iter().map(step).collect(), left_running: Vec::new(), refused: Vec::new() }
+    Plan {
+        request: request.clone(),
+        steps: ids(names).into_iter().map(step).collect(),
+        left_running: Vec::new(),
+        refused: Vec::new(),
+    }
 }
 
 fn planned(console: &mut Console, request: &Request, result: Result<Plan, Refusal>) -> Vec<Effect> {
@@ -231,9 +236,7 @@ fn a_stop_refused_for_dependents_offers_force_and_nothing_else() {
     planned(&mut console, &request, Err(refusal));
     assert_eq!(console.press("y<Enter>"), [], "confirming must not force");
     let effects = console.press("f");
-    let is_forced = |effect: &Effect| {
-        matches!(effect, Effect::Begin { request, .. } if matches!(request.verb, Verb::StopForced { .. }))
-    };
+    let is_forced = |effect: &Effect| matches!(effect, Effect::Begin { request, .. } if matches!(request.verb, Verb::StopForced { .. }));
     assert!(effects.iter().any(is_forced), "{effects:?}");
 }
 

@@ -135,12 +135,8 @@ pub(super) fn draw_panel(paint: &Paint<'_>, body: Rect, buffer: &mut Buffer) {
     let cancel = format!("{} cancel wait", key_of(Action::CancelOperation));
     let keys = if operation.is_running() { format!("Esc hide  {cancel}") } else { "Esc close".to_owned() };
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2).min(body.height * 3 / 4);
-    let area = Rect {
-        x: body.right().saturating_sub(width + 2),
-        y: body.bottom().saturating_sub(height + 1),
-        width,
-        height,
-    };
+    let area =
+        Rect { x: body.right().saturating_sub(width + 2), y: body.bottom().saturating_sub(height + 1), width, height };
     let (mark, role) = mark(paint, operation);
     let title = Line::from(vec![
         Span::raw(" "),
@@ -229,7 +225,9 @@ fn step_words(paint: &Paint<'_>, step: &Step, progress: Option<&StepView>) -> (&
         Some(StepStatus::Failed(reasons)) => {
             (icons.bad(), reasons.first().cloned().unwrap_or_else(|| "failed".to_owned()), Role::Error)
         }
-        Some(StepStatus::Skipped(because)) => (icons.none(), format!("skipped, because {because} failed"), Role::Warning),
+        Some(StepStatus::Skipped(because)) => {
+            (icons.none(), format!("skipped, because {because} failed"), Role::Warning)
+        }
     };
     (mark, words, paint.style(role))
 }
