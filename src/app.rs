@@ -21,7 +21,7 @@ use crate::logs::tracing::{PaneLayer, Sink};
 use crate::report::Style;
 use crate::store::handover::Rotation;
 use crate::store::{Layout, SERVICES_DIR_VARIABLE, Timeline};
-use crate::tui::{self, ConsoleError, ConsoleOptions};
+use crate::tui::{self, ConsoleError, ConsoleOptions, Opening};
 use crate::{demo, logs};
 
 /// Runs the program: what both executables do.
@@ -34,11 +34,10 @@ struct App;
 
 impl Root for App {
     fn hidden(&self, name: &OsStr, arguments: &[OsString], _original_umask: u32) -> Option<ExitCode> {
-        if name == ShimProgram::HIDDEN_ARGUMENT {
-            return Some(crate::shim::main());
+        match name.to_str()? {
+            ShimProgram::HIDDEN_ARGUMENT => Some(crate::shim::main()),
+            _ => demo::hidden(name, arguments),
         }
-        let words: Vec<OsString> = std::iter::once(name.to_owned()).chain(arguments.iter().cloned()).collect();
-        demo::entry(&words)
     }
 
     fn session<'a>(&'a self, setup: &'a Setup) -> BoxFuture<'a, Result<Session, SetupError>> {
@@ -57,7 +56,7 @@ impl Root for App {
                 ConsoleKind::Registry => {
                     let environment = Environment::from_process();
                     let layout = layout(&environment)?;
-                    run_console(setup, &environment, layout).await
+                    run_console(setup, &environment, layout, Opening::Look).await
                 }
                 ConsoleKind::Demo => run_demo(setup).await,
             }
@@ -75,10 +74,16 @@ async fn run_demo(setup: &Setup) -> Result<Exit, SetupError> {
     // Dropped last: its services are stopped and its directory is removed after the terminal was handed back.
     let home = demo::Home::create(&program).map_err(|error| unusable(&error))?;
     let setup = Setup { config: Some(home.registry_file()), ..setup.clone() };
-    run_console(&setup, &Environment::from_process(), Layout::new(home.services_dir())).await
+    let layout = Layout::new(home.services_dir());
+    run_console(&setup, &Environment::from_process(), layout, Opening::StartAll).await
 }
 
-async fn run_console(setup: &Setup, environment: &Environment, layout: Layout) -> Result<Exit, SetupError> {
+async fn run_console(
+    setup: &Setup,
+    environment: &Environment,
+    layout: Layout,
+    opening: Opening,
+) -> Result<Exit, SetupError> {
     let own_log = tui::OwnLog::new();
     log_to(setup.purpose, &layout, Some(Box::new(own_log.layer())));
     let session = open(setup, environment, layout, Probing::Continuous)?;
@@ -97,6 +102,7 @@ async fn run_console(setup: &Setup, environment: &Environment, layout: Layout) -
         program,
         logs: Arc::new(tui::FileFeed::new(session.layout)),
         own_log,
+        opening,
     };
     match tui::run_console(session.handle, options).await {
         Ok(exit) => {
@@ -149,7 +155,8 @@ fn layout(environment: &Environment) -> Result<Layout, SetupError> {
         }
         (None, Some(home)) => Ok(Layout::new(home.join(".provisioning/services"))),
         (None, None) => Err(SetupError {
-            message: "there is no home directory: HOME is unset or relative, and the user database names none".to_owned(),
+            message: "there is no home directory: HOME is unset or relative, and the user database names none"
+                .to_owned(),
             remedy: Some(format!("set HOME, or {SERVICES_DIR_VARIABLE}, to an absolute path")),
         }),
     }

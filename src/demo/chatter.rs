@@ -33,9 +33,9 @@ impl Level {
     fn weight(self) -> u64 {
         match self {
             Self::Info => 12,
-            Self::Debug => 5,
-            Self::Warn => 2,
-            Self::Error => 1,
+            Self::Debug => 8,
+            Self::Warn => 4,
+            Self::Error => 2,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::registry::{N_PORTS, registry_text};
 use super::sweeper;
@@ -120,11 +120,12 @@ pub(super) fn is_ours(path: &Path) -> bool {
 
 /// Makes a directory that was not there before and that nobody else can enter.
 fn make_directory(parent: &Path) -> Result<PathBuf, HomeError> {
-    let moment = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_nanos();
+    let pid = std::process::id();
     let mut attempt = 0;
     loop {
-        let name = format!("{PREFIX}{}-{:x}", std::process::id(), moment.wrapping_add(attempt));
-        let path = parent.join(name);
+        // Short, since the console shows it; a second name is needed only where an earlier process of our number left something.
+        let path =
+            parent.join(if attempt == 0 { format!("{PREFIX}{pid}") } else { format!("{PREFIX}{pid}-{attempt}") });
         // Fails on anything that is there, a symbolic link too: nobody can lay one in our way.
         match DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => return Ok(path),
@@ -139,10 +140,14 @@ fn furnish(home: &Path, program: &Path) -> Result<Child, HomeError> {
     let again = |source| HomeError::Program { program: program.to_owned(), source };
     let services = services_dir(home);
     DirBuilder::new().mode(0o700).create(&services).map_err(in_home(services))?;
+    // The registry names the program by a short path of the home's own, whatever and wherever the real one is.
+    let link = home.join("provisioning-tui");
+    std::os::unix::fs::symlink(program, &link).map_err(in_home(link.clone()))?;
     let console = Console::this().map_err(again)?;
     let ports = free_ports().map_err(HomeError::Port)?;
-    let text = registry_text(program, &ports, console)
-        .map_err(|_| again(io::Error::new(io::ErrorKind::InvalidInput, "its path is not Unicode text")))?;
+    let text = registry_text(&link, &ports, console).map_err(|_| {
+        again(io::Error::new(io::ErrorKind::InvalidInput, "the temporary directory is not Unicode text"))
+    })?;
     let file = registry_file(home);
     std::fs::write(&file, text).map_err(in_home(file))?;
     Command::new(program)
@@ -196,11 +201,11 @@ mod tests {
         let missing = Path::new("/nonexistent/provisioning-tui");
         let Err(error) = Home::create(missing) else { panic!("there is no such program") };
         assert!(matches!(error, HomeError::Program { .. }), "{error}");
-        let marker = format!("{}{}-", super::PREFIX, std::process::id());
+        let marker = format!("{}{}", super::PREFIX, std::process::id());
         let left = std::fs::read_dir(std::env::temp_dir()).unwrap().filter(|entry| {
             let path = entry.as_ref().unwrap().path();
             path.file_name().unwrap().to_string_lossy().starts_with(&marker)
-                && std::fs::read_to_string(path.join("services.toml")).is_ok_and(|text| text.contains("/nonexistent/"))
+                && std::fs::read_link(path.join("provisioning-tui")).is_ok_and(|target| target == missing)
         });
         assert_eq!(left.count(), 0);
     }

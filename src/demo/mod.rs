@@ -1,7 +1,7 @@
 //! The demo: the guide's seven services, carried by the program itself, in a home that vanishes.
 //!
 //! [`Home`] is a private temporary directory with a registry whose binary-mode services are this very program under a hidden
-//! subcommand ([`entry`]). Each stand-in watches the console that it belongs to and ends with it, and a sweeper process removes the
+//! subcommand ([`hidden`]). Each stand-in watches the console that it belongs to and ends with it, and a sweeper process removes the
 //! home when everything has ended, so that nothing is left however the console dies. Knows no engine and no face: the demo is a
 //! registry like any other to them.
 
@@ -13,7 +13,7 @@ mod service;
 mod sweeper;
 mod watch;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
 pub use home::{Home, HomeError};
@@ -26,14 +26,13 @@ const SERVICE: &str = "__demo-service";
 /// The hidden subcommand of the process that removes a home.
 const SWEEPER: &str = "__demo-sweeper";
 
-/// Runs the hidden subcommands of the demo; `None` when `arguments` (without the program's own name) are none of them.
+/// Runs the hidden subcommands of the demo; `None` when `name` is none of them. `arguments` are those behind the name.
 ///
 /// To be asked before anything else is set up: a stand-in needs no runtime and no terminal.
-pub fn entry(arguments: &[OsString]) -> Option<ExitCode> {
-    let (first, rest) = arguments.split_first()?;
-    match first.to_str()? {
-        SERVICE => Some(service::main(rest)),
-        SWEEPER => Some(sweeper::main(rest)),
+pub fn hidden(name: &OsStr, arguments: &[OsString]) -> Option<ExitCode> {
+    match name.to_str()? {
+        SERVICE => Some(service::main(arguments)),
+        SWEEPER => Some(sweeper::main(arguments)),
         _ => None,
     }
 }

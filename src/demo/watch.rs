@@ -1,12 +1,13 @@
 //! The console that a demo belongs to, as its stand-ins know it.
 
 use std::fmt;
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::str::FromStr;
 
-use rustix::process::{Pid, PidfdFlags};
+use rustix::process::PidfdFlags;
+
+use crate::host::process;
 
 /// One process, by its number and the moment it began: written `PID:TICKS` in a stand-in's arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,8 @@ impl Console {
     /// When `/proc` cannot be read.
     pub fn this() -> io::Result<Self> {
         let pid = std::process::id();
-        Ok(Self { pid, start_ticks: start_ticks(pid)? })
+        let start_ticks = start_ticks(pid).ok_or_else(|| io::Error::other("/proc does not show this process"))?;
+        Ok(Self { pid, start_ticks })
     }
 
     /// Opens the process for watching: the descriptor becomes readable when it ends. `None` when it has ended already.
@@ -30,14 +32,14 @@ impl Console {
     /// # Errors
     /// When the kernel has no descriptor left, or no pidfd at all (before Linux 5.3).
     pub(super) fn open(self) -> io::Result<Option<OwnedFd>> {
-        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
+        let Some(pid) = process::signallable(self.pid) else { return Ok(None) };
         let pidfd = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
             Ok(pidfd) => pidfd,
             Err(rustix::io::Errno::SRCH) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         // Looked at only after the descriptor was opened, so that it cannot mean a later process of the same number.
-        Ok((start_ticks(self.pid).ok() == Some(self.start_ticks)).then_some(pidfd))
+        Ok((start_ticks(self.pid) == Some(self.start_ticks)).then_some(pidfd))
     }
 }
 
@@ -57,17 +59,8 @@ impl FromStr for Console {
     }
 }
 
-/// Field 22 of `/proc/<pid>/stat` (proc_pid_stat(5)).
-fn start_ticks(pid: u32) -> io::Result<u64> {
-    let stat = fs::read(format!("/proc/{pid}/stat"))?;
-    // The program's name, field 2, stands in parentheses and may hold any bytes, parentheses included.
-    let stat = String::from_utf8_lossy(&stat);
-    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    after_name
-        .split_ascii_whitespace()
-        .nth(19)
-        .and_then(|field| field.parse().ok())
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat has no start time")))
+fn start_ticks(pid: u32) -> Option<u64> {
+    process::stat(pid).filter(process::Stat::is_alive).map(|stat| stat.start_ticks)
 }
 
 #[cfg(test)]

@@ -152,7 +152,13 @@ impl Actor {
             match heard {
                 Heard::Order(None) => return,
                 Heard::Order(Some(order)) => self.obey(order, &policy_of),
-                Heard::Task(Ok(input)) => self.take(input),
+                Heard::Task(Ok(input)) => {
+                    if matches!(input, Input::Launched(_)) {
+                        // Its end may have been hinted at, and looked at, before the launch was known here.
+                        self.hint.notify_one();
+                    }
+                    self.take(input);
+                }
                 Heard::Task(Err(error)) => self.task_failed(&error),
                 Heard::Hint => {
                     let observed = self.observe().await;

@@ -34,5 +34,5 @@ pub use feed::{EARLIER_LINES, LogEntry, LogFeed, LogPosition, NEWEST_LINES, NoLo
 pub use file_feed::FileFeed;
 pub use icons::IconSet;
 pub use own_log::OwnLog;
-pub use run::{ConsoleError, ConsoleOptions, Exit, ExitCause, run_console};
+pub use run::{ConsoleError, ConsoleOptions, Exit, ExitCause, Opening, run_console};
 pub use theme::ColourDepth;

@@ -54,6 +54,17 @@ pub struct ConsoleOptions {
     pub logs: Arc<dyn LogFeed>,
     /// The console's own log, whose layer was put into the tracing subscriber.
     pub own_log: OwnLog,
+    /// What it does when it opens.
+    pub opening: Opening,
+}
+
+/// What a console does when it opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// It looks, and leaves everything as it is.
+    Look,
+    /// It starts all auto-start services, as the key does: the demo.
+    StartAll,
 }
 
 impl fmt::Debug for ConsoleOptions {
@@ -185,7 +196,7 @@ where
     let mut shell = Shell::new(handle, Arc::clone(&options.logs), reports_in);
     let mut state = State::new(clock(), screen.size()?, options.icons, options.program.clone(), snapshot);
     let mut frames = Frames::default();
-    for effect in first_effects(&mut state) {
+    for effect in first_effects(&mut state, options.opening) {
         shell.perform(effect);
     }
     let mut next = None;

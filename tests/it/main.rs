@@ -9,5 +9,6 @@
 mod architecture;
 mod cli;
 mod config;
+mod demo;
 mod process;
 mod support;

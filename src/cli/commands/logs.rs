@@ -2,20 +2,18 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::select_all;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Ended;
-use super::log_file::{Follower, last_lines};
 use crate::cli::args::LogArgs;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Face, Session};
+use crate::logs::{self, Follower, Tabs, sanitize};
 use crate::model::{Deployment, ServiceId, ServiceSpec};
 use crate::report::{Line, pad};
-
-/// How long a new line may wait before it is seen.
-const PACE: Duration = Duration::from_millis(100);
 
 /// One log that is printed.
 struct Source {
@@ -82,7 +80,7 @@ fn elsewhere(spec: &ServiceSpec) -> Option<String> {
 
 /// Prints the last lines of a log. `None` when it cannot be read, which has then been said.
 fn print_last(path: PathBuf, prefix: String, n_lines: usize, face: &mut Face) -> Option<Source> {
-    match last_lines(&path, n_lines) {
+    match Follower::with_tail(&path, n_lines) {
         Ok((lines, follower)) => {
             print(&prefix, &lines, face);
             Some(Source { path, prefix, follower })
@@ -94,8 +92,9 @@ fn print_last(path: PathBuf, prefix: String, n_lines: usize, face: &mut Face) ->
     }
 }
 
-fn print(prefix: &str, lines: &[String], face: &mut Face) {
-    let lines: Vec<Line> = lines.iter().map(|line| Line::result(format!("{prefix}{line}"))).collect();
+fn print(prefix: &str, lines: &[logs::Line], face: &mut Face) {
+    let text = |line: &logs::Line| Line::result(format!("{prefix}{}", sanitize(&line.bytes, Tabs::Keep)));
+    let lines: Vec<Line> = lines.iter().map(text).collect();
     face.out.lines(&lines);
 }
 
@@ -103,9 +102,15 @@ fn say_unreadable(path: &std::path::Path, error: &io::Error, face: &mut Face) {
     face.out.error(&format!("failed to read {}: {error}", path.display()));
 }
 
+/// What can happen while logs are followed.
+enum Heard {
+    Lines(usize, io::Result<Vec<logs::Line>>),
+    Interrupt,
+}
+
 /// With `--follow`: prints what comes until Ctrl+C, or until nobody reads (R75).
 async fn follow(mut sources: Vec<Source>, args: LogArgs, face: &mut Face) -> Ended {
-    if !args.follow {
+    if !args.follow || sources.is_empty() {
         return Ok(Exit::Done);
     }
     // One listener for the whole time: a Ctrl+C while lines are printed is not missed.
@@ -116,24 +121,28 @@ async fn follow(mut sources: Vec<Source>, args: LogArgs, face: &mut Face) -> End
             return Ok(Exit::Failed);
         }
     };
-    let mut pace = tokio::time::interval(PACE);
-    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        let is_interrupted = tokio::select! {
-            _ = interrupts.recv() => true,
-            _ = pace.tick() => false,
+        // Reading is cancel safe, so those that were not first lose nothing.
+        let any = select_all(sources.iter_mut().map(|source| source.follower.next().boxed()));
+        let heard = tokio::select! {
+            _ = interrupts.recv() => Heard::Interrupt,
+            (lines, index, _) = any => Heard::Lines(index, lines),
         };
-        if is_interrupted || face.out.is_closed() {
-            return Ok(Exit::Done);
-        }
-        for source in &mut sources {
-            match source.follower.added() {
-                Ok(lines) => print(&source.prefix, &lines, face),
-                Err(error) => {
-                    say_unreadable(&source.path, &error, face);
-                    return Ok(Exit::Failed);
+        match heard {
+            Heard::Interrupt => return Ok(Exit::Done),
+            Heard::Lines(index, lines) => {
+                let Some(source) = sources.get(index) else { return Ok(Exit::Failed) };
+                match lines {
+                    Ok(lines) => print(&source.prefix, &lines, face),
+                    Err(error) => {
+                        say_unreadable(&source.path, &error, face);
+                        return Ok(Exit::Failed);
+                    }
                 }
             }
+        }
+        if face.out.is_closed() {
+            return Ok(Exit::Done);
         }
     }
 }

@@ -1,6 +1,5 @@
 //! One file per command. Each asks the engine, prints what [`crate::report`] says of the answer, and gives an exit code.
 
-mod log_file;
 mod logs;
 mod once;
 mod operate;

@@ -304,7 +304,7 @@ fn a_service_that_dies_or_is_too_slow_says_so_with_its_last_lines() {
     let died = Failure::DiedDuringStart {
         ending: Ending::Exited(7),
         after: Some(Duration::from_millis(12)),
-        last_lines: vec!["boom \u{1b}[31m".to_owned()],
+        last_lines: vec!["bo\u{1b}[31mom \u{7}".to_owned()],
         restart: Some((1, Duration::from_secs(1))),
     };
     let slow = Failure::NotReadyInTime {
@@ -331,7 +331,7 @@ fn a_service_that_dies_or_is_too_slow_says_so_with_its_last_lines() {
     !  It had run for 12 ms
     !  It will be started again in 1.0 s (attempt 1)
     !  Last lines of its log:
-    !    boom ␛[31m
+    !    boom ␇
     Starting service: b
     !❌ Service b did not become healthy within 3s (start_timeout): HTTP request to http://localhost:9090/health failed: connection refused
     !  It keeps running. Wait longer, or increase start_timeout

@@ -23,6 +23,7 @@ use crate::tui::effect::Effect;
 use crate::tui::event::{Event, Moment};
 use crate::tui::feed::{LogEntry, LogPosition};
 use crate::tui::icons::IconSet;
+use crate::tui::run::Opening;
 use crate::tui::state::State;
 use crate::tui::theme::{ColourDepth, Theme};
 use crate::tui::update::{first_effects, update};
@@ -47,7 +48,7 @@ impl Console {
         let snapshot = Arc::new(build(start.now));
         let size = Size { width: size.0, height: size.1 };
         let mut state = State::new(start, size, icons, "provisioning", snapshot);
-        let _ = first_effects(&mut state);
+        let _ = first_effects(&mut state, Opening::Look);
         Self { state }
     }
 

@@ -48,6 +48,7 @@ fn options() -> ConsoleOptions {
         mouse: false,
         program: "provisioning".to_owned(),
         logs: Arc::new(Named),
+        opening: crate::tui::Opening::Look,
         own_log: OwnLog::new(),
     }
 }

@@ -14,7 +14,9 @@ use super::action::Pane;
 use super::effect::Effect;
 use super::event::{Event, Moment};
 use super::layout::{Layout, board_rows, layout};
+use super::run::Opening;
 use super::state::{Redraw, State};
+use crate::engine::operation::{Targets, Verb};
 
 /// Takes one event in.
 pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Effect> {
@@ -82,10 +84,15 @@ pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Eff
     effects
 }
 
-/// What the first screen needs: the log of the selected service.
-pub(crate) fn first_effects(state: &mut State) -> Vec<Effect> {
+/// What the first screen needs: the log of the selected service, and what the console does when it opens.
+pub(crate) fn first_effects(state: &mut State, opening: Opening) -> Vec<Effect> {
     settle(state);
-    log::open_selected(state)
+    let mut effects = log::open_selected(state);
+    match opening {
+        Opening::Look => {}
+        Opening::StartAll => effects.extend(operation::ask(state, Verb::Start, Targets::All)),
+    }
+    effects
 }
 
 /// Keeps what is selected inside what is shown.

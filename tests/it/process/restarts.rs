@@ -61,9 +61,10 @@ async fn a_death_without_restart_is_a_failure_with_its_ending() {
     let home = Home::new();
     let spec = service("a", &[]);
     let pid = home.start(&spec).await.expect("starts").instance.pid().expect("pid");
-    kill("-SEGV", pid);
+    kill("-ABRT", pid);
     let observed = home.until(&spec, "failed", |presence| matches!(presence, Presence::Failed { .. })).await;
-    let Presence::Failed { reason: FailureReason::Died { ending: Ending::Signalled(11), after: Some(_) } } = observed.presence
+    let Presence::Failed { reason: FailureReason::Died { ending: Ending::Signalled(6), after: Some(_) } } =
+        observed.presence
     else {
         panic!("{observed:?}")
     };
@@ -74,7 +75,16 @@ async fn a_death_without_restart_is_a_failure_with_its_ending() {
 async fn what_a_dead_service_leaves_behind_is_cleared_before_it_is_started_again() {
     let home = Home::new();
     let spec = restarting(
-        service("a", &["--ledger", &home.path("ledger").to_string_lossy(), "--spawn-child", "--daemonize", &home.path("daemon").to_string_lossy()]),
+        service(
+            "a",
+            &[
+                "--ledger",
+                &home.path("ledger").to_string_lossy(),
+                "--spawn-child",
+                "--daemonize",
+                &home.path("daemon").to_string_lossy(),
+            ],
+        ),
         3,
     );
     let pid = home.start(&spec).await.expect("starts").instance.pid().expect("pid");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use provisioning::engine::ports::Backend as _;
 use provisioning::model::{Ending, FailureReason, Guardian, Instance, Intent, LaunchOrigin, Presence, StopHow};
 
-use super::{Home, binary, is_alive, is_present, kill, pid_of, program, service};
+use super::{Bystander, Home, binary, is_alive, is_present, kill, pid_of, program, service};
 
 #[tokio::test]
 async fn a_service_runs_after_its_start_and_is_gone_after_its_stop() {
@@ -52,8 +52,9 @@ async fn the_log_says_when_each_run_began() {
 async fn twenty_starters_at_once_make_one_instance() {
     let home = Home::new();
     let ledger = home.path("ledger");
-    for round in 0..5 {
-        let spec = Arc::new(service("a", &["--ledger", &ledger.to_string_lossy()]));
+    for round in 0..10 {
+        // Each name twice: once without any record of an earlier run, once with one.
+        let spec = Arc::new(service(&format!("a{}", round / 2), &["--ledger", &ledger.to_string_lossy()]));
         let starters: Vec<_> = (0..20)
             .map(|_| {
                 let (backend, spec) = (home.another_backend(), Arc::clone(&spec));
@@ -78,7 +79,8 @@ async fn a_program_that_exits_at_once_with_success_is_not_running_and_not_restar
     let spec = super::restarting(service("a", &["--exit", "0"]), 3);
     home.start(&spec).await.expect("it could be started");
     let observed = home.until(&spec, "failed", |presence| matches!(presence, Presence::Failed { .. })).await;
-    let Presence::Failed { reason: FailureReason::Died { ending: Ending::Exited(0), after: Some(_) } } = observed.presence
+    let Presence::Failed { reason: FailureReason::Died { ending: Ending::Exited(0), after: Some(_) } } =
+        observed.presence
     else {
         panic!("{observed:?}")
     };
@@ -121,14 +123,14 @@ async fn pid_files_decide_nothing() {
     home.start(&spec).await.expect("starts");
     home.stop(&spec, StopHow::Ask).await.expect("stops");
 
-    let mut bystander = std::process::Command::new("sleep").arg("1000").spawn().expect("sleep");
-    let recycled = bystander.id().to_string();
+    let bystander = Bystander::new();
+    let recycled = bystander.pid().to_string();
     for content in ["999999", recycled.as_str(), "0", "1", "-1", "99999999999999", "text", ""] {
         std::fs::write(home.layout.pid_file(&spec.id), content).expect("write");
         assert_eq!(home.observe(&spec).await.presence, Presence::Absent, "{content:?}");
         home.stop(&spec, StopHow::Kill).await.expect("nothing to stop");
     }
-    assert!(is_alive(bystander.id()), "a bystander was signalled");
+    assert!(is_alive(bystander.pid()), "a bystander was signalled");
 
     // And one that was removed hides nothing.
     let launch = home.start(&spec).await.expect("starts");
@@ -136,8 +138,6 @@ async fn pid_files_decide_nothing() {
     assert_eq!(pid_of(&home.observe(&spec).await.presence), launch.instance.pid());
     assert_eq!(home.start(&spec).await.expect("found").origin, LaunchOrigin::FoundRunning);
     home.stop(&spec, StopHow::Ask).await.expect("stops");
-    bystander.kill().expect("kill");
-    bystander.wait().expect("wait");
 }
 
 #[tokio::test]
@@ -148,19 +148,22 @@ async fn a_record_that_names_a_recycled_pid_is_not_believed() {
     let mut record = home.record(&spec).expect("record");
     home.stop(&spec, StopHow::Ask).await.expect("stops");
 
-    let mut bystander = std::process::Command::new("sleep").arg("1000").spawn().expect("sleep");
+    let bystander = Bystander::new();
     let service = record.service.as_mut().expect("service");
-    service.pid = bystander.id();
+    service.pid = bystander.pid();
+    // Start times count in ticks of 10 ms, and the bystander may have begun in the very tick in which the service did.
+    service.start_ticks -= 1;
     let shim = record.shim.as_mut().expect("shim");
-    shim.pid = bystander.id();
+    shim.pid = bystander.pid();
+    shim.start_ticks -= 1;
     std::fs::write(home.layout.state_file(&spec.id), record.to_json()).expect("write");
     assert!(!is_present(&home.observe(&spec).await.presence));
     home.stop(&spec, StopHow::Kill).await.expect("nothing to stop");
-    assert!(is_alive(bystander.id()), "a bystander was signalled");
+    assert!(is_alive(bystander.pid()), "a bystander was signalled");
 
     // The same process in another boot is another process.
     let era = provisioning::host::process::Era::present().expect("era");
-    let mut identity = era.identity(&provisioning::host::process::stat(bystander.id()).expect("stat"));
+    let mut identity = era.identity(&provisioning::host::process::stat(bystander.pid()).expect("stat"));
     identity.boot_id = "another boot".into();
     record.service = Some(identity.clone());
     record.shim = Some(identity);
@@ -169,9 +172,7 @@ async fn a_record_that_names_a_recycled_pid_is_not_believed() {
     assert_eq!(observed.presence, Presence::Absent);
     assert!(observed.notes.iter().any(|note| note.contains("restarted")), "{observed:?}");
     home.stop(&spec, StopHow::Kill).await.expect("nothing to stop");
-    assert!(is_alive(bystander.id()), "a bystander was signalled");
-    bystander.kill().expect("kill");
-    bystander.wait().expect("wait");
+    assert!(is_alive(bystander.pid()), "a bystander was signalled");
 }
 
 #[tokio::test]
@@ -179,7 +180,7 @@ async fn a_lost_or_corrupt_state_file_hides_nothing_and_is_written_again() {
     let home = Home::new();
     let spec = service("a", &["--ledger", &home.path("ledger").to_string_lossy()]);
     let launch = home.start(&spec).await.expect("starts");
-    for content in [None, Some("")  , Some("{"), Some("\u{1b}[2J")] {
+    for content in [None, Some(""), Some("{"), Some("\u{1b}[2J")] {
         let path = home.layout.state_file(&spec.id);
         match content {
             None => std::fs::remove_file(&path).expect("remove"),
@@ -252,9 +253,8 @@ async fn changes_are_told_although_the_directory_did_not_exist() {
     kill("-9", home.shim_pid(&spec));
     let told = tokio::time::timeout(super::DEADLINE, changes.recv()).await.expect("told of the shim's death");
     assert_eq!(told.as_ref(), Some(&spec.id));
-    let observed = home.until(&spec, "an orphan", |presence| {
-        matches!(presence, Presence::Present { guardian: Guardian::Gone, .. })
-    });
+    let observed = home
+        .until(&spec, "an orphan", |presence| matches!(presence, Presence::Present { guardian: Guardian::Gone, .. }));
     let Presence::Present { instance, .. } = observed.await.presence else { unreachable!() };
     assert_eq!(Instance::pid(&instance), launch.instance.pid());
     home.stop(&spec, StopHow::Ask).await.expect("stops");

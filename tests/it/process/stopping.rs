@@ -54,7 +54,8 @@ async fn asking_then_killing_gives_the_grace_time_first() {
 async fn a_member_of_the_group_that_outlives_its_leader_is_waited_for() {
     let home = Home::new();
     let (pid, ready) = (home.path("pid"), home.path("ready"));
-    let member = format!("trap '' TERM; echo $$ > {}; touch {}; while :; do sleep 0.05; done", pid.display(), ready.display());
+    let member =
+        format!("trap '' TERM; echo $$ > {}; touch {}; while :; do sleep 0.05; done", pid.display(), ready.display());
     let spec = shell(&format!("sh -c '{}' & exec sleep 1000", member.replace('\'', "'\\''")));
     home.start(&spec).await.expect("starts");
     home.until_file("ready").await;
@@ -148,7 +149,8 @@ async fn stops_and_starts_at_once_never_leave_two_and_end_with_the_last_wish() {
     let spec = service("a", &["--ledger", &home.path("ledger").to_string_lossy()]);
     for _ in 0..20 {
         let other = home.another_backend();
-        let (started, stopped) = tokio::join!(other.start(&spec), home.backend.stop(&spec, StopHow::Ask, super::DEADLINE));
+        let (started, stopped) =
+            tokio::join!(other.start(&spec), home.backend.stop(&spec, StopHow::Ask, super::DEADLINE));
         started.expect("a start wins or loses, and does not break");
         stopped.expect("a stop wins or loses, and does not break");
         home.stop(&spec, StopHow::Ask).await.expect("stops");

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use resvg::usvg::fontdb::Database;
 use resvg::{tiny_skia, usvg};
-use terminal::{Terminal, contents, row_with};
+use terminal::{Terminal, contents, rows};
 
 /// Pixels of the PNG for one unit of the SVG: sharp on a dense screen.
 const SCALE: f32 = 2.0;
@@ -59,8 +59,8 @@ fn take_demo(shot: &Shot) -> Result<(), Box<dyn Error>> {
     let mut terminal = Terminal::run(&program, &["--demo".to_owned()], shot.columns, shot.rows)?;
     terminal.wait_until("every auto-start service runs, with some history behind it", PATIENCE, |screen| {
         // The gateway needs almost everybody, so it comes up last; its neighbours have a history by the time it has one.
-        let started = row_with(screen, "api-gateway").is_some_and(|row| row.contains("running"));
-        let has_history = row_with(screen, "orchestrator").is_some_and(|row| n_bars(&row) >= 6);
+        let started = rows(screen).any(|row| row.contains("api-gateway") && row.contains("running"));
+        let has_history = rows(screen).any(|row| row.contains("orchestrator") && n_bars(&row) >= 6);
         started && has_history
     })?;
     save(shot.name, terminal.screen())?;

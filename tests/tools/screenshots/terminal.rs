@@ -125,10 +125,10 @@ impl Terminal {
 
 /// The screen as text, a line for each row.
 pub(super) fn contents(screen: &Screen) -> String {
-    screen.rows(0, screen.size().1.get()).map(|row| format!("{}\n", row.trim_end())).collect()
+    rows(screen).map(|row| format!("{}\n", row.trim_end())).collect()
 }
 
-/// The first row that holds `text`.
-pub(super) fn row_with(screen: &Screen, text: &str) -> Option<String> {
-    screen.rows(0, screen.size().1.get()).find(|row| row.contains(text))
+/// What each row of the screen shows.
+pub(super) fn rows(screen: &Screen) -> impl Iterator<Item = String> + '_ {
+    screen.rows(0, screen.size().1.get())
 }

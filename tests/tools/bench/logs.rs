@@ -41,11 +41,7 @@ fn with_cat() -> Duration {
         .spawn()
         .expect("service");
     let file = fs::File::create(dir.path().join("log")).expect("log");
-    let mut cat = Command::new("cat")
-        .stdin(service.stdout.take().expect("pipe"))
-        .stdout(file)
-        .spawn()
-        .expect("cat");
+    let mut cat = Command::new("cat").stdin(service.stdout.take().expect("pipe")).stdout(file).spawn().expect("cat");
     assert!(service.wait().expect("wait").success() && cat.wait().expect("wait").success());
     began.elapsed()
 }
@@ -80,7 +76,9 @@ fn logged(dir: &Path) -> (u64, u64) {
     for entry in fs::read_dir(dir).expect("logs") {
         let bytes = fs::read(entry.expect("entry").path()).expect("log");
         n_bytes += bytes.len() as u64;
-        n_lines += bytes.split(|byte| *byte == b'\n').filter(|line| line.first().is_some_and(u8::is_ascii_digit)).count() as u64;
+        n_lines +=
+            bytes.split(|byte| *byte == b'\n').filter(|line| line.first().is_some_and(u8::is_ascii_digit)).count()
+                as u64;
     }
     (n_lines, n_bytes)
 }

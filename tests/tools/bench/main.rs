@@ -11,7 +11,7 @@ mod reading;
 mod starting;
 mod watching;
 
-#[path = "../it/support/program.rs"]
+#[path = "../../it/support/program.rs"]
 mod program;
 
 /// One measured figure and what was promised of it.

@@ -1,0 +1,123 @@
+//! The demo's processes as they really are: the program itself under its hidden subcommands.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::FlockOperation;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_provisioning-tui");
+
+/// No fact that is waited for takes longer, in seconds.
+const DEADLINE: i64 = 10;
+
+/// A child that does not outlive its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+impl Running {
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    fn ends(&mut self) -> ExitStatus {
+        let pidfd = pidfd_open(Pid::from_child(&self.0), PidfdFlags::empty()).unwrap();
+        let timeout = Timespec { tv_sec: DEADLINE, tv_nsec: 0 };
+        assert_eq!(poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&timeout)).unwrap(), 1, "it goes on");
+        self.0.wait().unwrap()
+    }
+}
+
+/// Something to be a console.
+fn console() -> Running {
+    Running(Command::new("sleep").arg("1000").spawn().unwrap())
+}
+
+fn stand_in(name: &str, console: &Running) -> (Running, u16, BufReader<ChildStdout>) {
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    let pid = console.0.id();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let ticks = stat.rsplit(')').next().unwrap().split_whitespace().nth(19).unwrap();
+    let mut child = Command::new(PROGRAM)
+        .args(["__demo-service", name, "--port", &port.to_string(), "--console", &format!("{pid}:{ticks}")])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    (Running(child), port, output)
+}
+
+/// Reads up to a line that holds `text`; the end of the output fails the test.
+fn hear(output: &mut BufReader<ChildStdout>, text: &str) {
+    let mut line = String::new();
+    while !line.contains(text) {
+        line.clear();
+        assert_ne!(output.read_line(&mut line).unwrap(), 0, "it ended without {text:?}");
+    }
+}
+
+#[test]
+fn a_stand_in_says_goodbye_at_sigterm() {
+    let console = console();
+    let (mut service, port, mut output) = stand_in("coredns", &console);
+    hear(&mut output, "listening on");
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    service.signal(Signal::TERM);
+    hear(&mut output, "asked to stop");
+    assert!(service.ends().success());
+}
+
+#[test]
+fn a_stand_in_ends_well_when_its_console_is_killed_and_does_not_begin_after_it() {
+    let mut console = console();
+    let (mut service, _, mut output) = stand_in("gitea", &console);
+    let (mut later, _, mut later_output) = stand_in("mcp-server", &console);
+    hear(&mut output, "is starting");
+    hear(&mut later_output, "listening on");
+    console.0.kill().unwrap();
+    hear(&mut output, "the console has ended");
+    hear(&mut later_output, "the console has ended");
+    assert!(service.ends().success() && later.ends().success(), "an exit code that nobody restarts");
+    // Not reaped yet: a console that is a zombie has ended, too.
+    let (mut too_late, _, _) = stand_in("gitea", &console);
+    assert!(too_late.ends().success());
+}
+
+fn sweeper(home: &Path) -> Running {
+    Running(Command::new(PROGRAM).arg("__demo-sweeper").arg(home).stdin(Stdio::piped()).spawn().unwrap())
+}
+
+#[test]
+fn the_sweeper_removes_the_home_after_the_console_and_the_last_service() {
+    let outer = tempfile::tempdir().unwrap();
+    let home = outer.path().join("provisioning-demo-test");
+    let state = home.join("services/state");
+    fs::create_dir_all(&state).unwrap();
+    let lock = File::create(state.join("gitea.lock")).unwrap();
+    rustix::fs::flock(&lock, FlockOperation::LockExclusive).unwrap();
+    let mut sweeper = sweeper(&home);
+    drop(sweeper.0.stdin.take());
+    assert!(home.exists(), "a service lives");
+    drop(lock);
+    assert!(sweeper.ends().success());
+    assert!(!home.exists());
+}
+
+#[test]
+fn the_sweeper_touches_nothing_but_homes_of_the_demo() {
+    let outer = tempfile::tempdir().unwrap();
+    let other = outer.path().join("precious");
+    fs::create_dir(&other).unwrap();
+    assert!(!sweeper(&other).ends().success());
+    assert!(other.exists());
+}
