@@ -56,7 +56,8 @@ impl Root for App {
                 ConsoleKind::Registry => {
                     let environment = Environment::from_process();
                     let layout = layout(&environment)?;
-                    run_console(setup, &environment, layout, Opening::Look).await
+                    let flags = setup.config.as_ref().map(|config| format!(" --config {}", config.display()));
+                    run_console(setup, &environment, layout, flags.unwrap_or_default(), Opening::Look).await
                 }
                 ConsoleKind::Demo => run_demo(setup).await,
             }
@@ -75,22 +76,20 @@ async fn run_demo(setup: &Setup) -> Result<Exit, SetupError> {
     let home = demo::Home::create(&program).map_err(|error| unusable(&error))?;
     let setup = Setup { config: Some(home.registry_file()), ..setup.clone() };
     let layout = Layout::new(home.services_dir());
-    run_console(&setup, &Environment::from_process(), layout, Opening::StartAll).await
+    // No command line reaches this home, so the lines shown are those of a real platform.
+    run_console(&setup, &Environment::from_process(), layout, String::new(), Opening::StartAll).await
 }
 
 async fn run_console(
     setup: &Setup,
     environment: &Environment,
     layout: Layout,
+    flags: String,
     opening: Opening,
 ) -> Result<Exit, SetupError> {
     let own_log = tui::OwnLog::new();
     log_to(setup.purpose, &layout, Some(Box::new(own_log.layer())));
     let session = open(setup, environment, layout, Probing::Continuous)?;
-    let program = match &setup.config {
-        Some(config) => format!("provisioning --config {}", config.display()),
-        None => "provisioning".to_owned(),
-    };
     let variable = |name: &str| environment.variables.get(OsStr::new(name)).map(|value| value.to_string_lossy().into());
     let options = ConsoleOptions {
         icons: match setup.style {
@@ -99,7 +98,7 @@ async fn run_console(
         },
         colours: tui::ColourDepth::detect(variable),
         mouse: true,
-        program,
+        flags,
         logs: Arc::new(tui::FileFeed::new(session.layout)),
         own_log,
         opening,
