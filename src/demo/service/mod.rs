@@ -178,7 +178,8 @@ impl<'a, W: Write> Stage<'a, W> {
     }
 
     fn say(&mut self, level: Level, text: &str) {
-        let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ");
+        // Without the date: a demo is young, and 80 columns are few.
+        let at = jiff::Zoned::now().strftime("%H:%M:%S%.3f");
         // One write for one line, and no complaint about a reader that has gone: the play goes on.
         drop(self.out.write_all(format!("{at} {} {text}\n", level.word()).as_bytes()));
     }
