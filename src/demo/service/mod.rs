@@ -19,6 +19,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM};
 
+use super::cast::COMPLAINTS;
 use super::chatter::{Chatter, Level};
 use guests::Guests;
 use setup::Setup;
@@ -160,7 +161,8 @@ impl<'a, W: Write> Stage<'a, W> {
         }
         if now >= self.next_line {
             self.next_line = now + self.chatter.pause();
-            if let Some((level, text)) = self.chatter.line(self.setup.part.lines) {
+            let lines = if is_well { self.setup.part.lines } else { COMPLAINTS.as_slice() };
+            if let Some((level, text)) = self.chatter.line(lines) {
                 self.say(level, &text);
             }
         }
