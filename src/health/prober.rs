@@ -118,4 +118,40 @@ mod tests {
         let outcome = Prober::new().probe(&Check::None, Duration::from_secs(1)).await;
         assert_eq!(outcome, ProbeOutcome::CouldNotRun { reason: "no health check configured".into() });
     }
+
+    /// Takes all descriptors that are left; not for a process with other tests in it.
+    #[tokio::test]
+    #[ignore = "run by `a_lack_of_descriptors_says_nothing_about_the_service` in a process of its own"]
+    async fn probes_without_descriptors() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let prober = Prober::new();
+        let checks = [
+            Check::Tcp { host: "127.0.0.1".into(), port },
+            Check::Http { endpoint: format!("http://127.0.0.1:{port}/"), expected_status: 200, method: "GET".into() },
+            command("true"),
+        ];
+        let mut taken = Vec::new();
+        while let Ok(file) = std::fs::File::open("/dev/null") {
+            taken.push(file);
+            assert!(taken.len() < 1000, "the limit is not in force");
+        }
+        for check in &checks {
+            let outcome = prober.probe(check, Duration::from_secs(5)).await;
+            assert!(matches!(outcome, ProbeOutcome::CouldNotRun { .. }), "{check:?}: {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_lack_of_descriptors_says_nothing_about_the_service() {
+        let inner = "health::prober::tests::probes_without_descriptors";
+        let output = std::process::Command::new("sh")
+            .arg("-c")
+            .arg(format!("ulimit -n 64 && exec \"$0\" --ignored --exact {inner}"))
+            .arg(std::env::current_exe().unwrap())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    }
 }

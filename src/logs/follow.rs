@@ -29,6 +29,8 @@ pub struct Follower {
     path: PathBuf,
     watch: Watch,
     reading: Option<Reading>,
+    /// The last call failed: trying again makes no sense before something has changed.
+    has_failed: bool,
 }
 
 /// A file that is being read.
@@ -47,7 +49,7 @@ impl Follower {
     /// # Errors
     /// When there is a file that cannot be read, or that is no regular file.
     pub fn open(path: &Path, start: StartAt) -> io::Result<Self> {
-        let mut follower = Self { path: path.to_owned(), watch: Watch::new(path), reading: None };
+        let mut follower = Self { path: path.to_owned(), watch: Watch::new(path), reading: None, has_failed: false };
         if let Some(log) = open_if_there(path)? {
             let length = log.length()?;
             let position = match start {
@@ -65,7 +67,7 @@ impl Follower {
     /// # Errors
     /// As [`Follower::open`].
     pub fn with_tail(path: &Path, n_lines: usize) -> io::Result<(Vec<Line>, Self)> {
-        let mut follower = Self { path: path.to_owned(), watch: Watch::new(path), reading: None };
+        let mut follower = Self { path: path.to_owned(), watch: Watch::new(path), reading: None, has_failed: false };
         let Some(log) = open_if_there(path)? else {
             return Ok((file::tail(path, n_lines)?, follower));
         };
@@ -86,14 +88,19 @@ impl Follower {
     /// Cancel safe: what was read but not returned is returned by the next call.
     ///
     /// # Errors
-    /// When reading fails. The next call tries again.
+    /// When reading fails. The next call waits for a change, then tries again, so that a loop over errors does not spin.
     pub async fn next(&mut self) -> io::Result<Vec<Line>> {
         loop {
-            let lines = self.read_available()?;
-            if !lines.is_empty() {
-                return Ok(lines);
+            if !self.has_failed {
+                let read = self.read_available();
+                self.has_failed = read.is_err();
+                let lines = read?;
+                if !lines.is_empty() {
+                    return Ok(lines);
+                }
             }
             self.watch.changed().await?;
+            self.has_failed = false;
         }
     }
 

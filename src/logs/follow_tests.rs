@@ -170,6 +170,31 @@ async fn a_removed_file_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_log_that_became_something_else_is_reported_without_spinning_and_waited_out() {
+    let service = Service::with("");
+    let mut follower = service.follow(StartAt::End);
+    asleep_until(&mut follower, || {
+        fs::remove_file(&service.path).unwrap();
+        fs::create_dir(&service.path).unwrap();
+    })
+    .await;
+    // At most once for each change: two of them, and the one that is looked at before any.
+    let mut n_errors = 0;
+    while let Ok(next) = tokio::time::timeout(Duration::from_millis(200), follower.next()).await {
+        assert!(next.is_err());
+        n_errors += 1;
+        assert!(n_errors <= 3, "it spins");
+    }
+    assert!(n_errors >= 1);
+    asleep_until(&mut follower, || {
+        fs::remove_dir(&service.path).unwrap();
+        fs::write(&service.path, "a log again\n").unwrap();
+    })
+    .await;
+    expect(&mut follower, &["a log again"]).await;
+}
+
+#[tokio::test]
 async fn a_removed_directory_is_waited_for() {
     let service = Service::new();
     let dir = service.path.parent().unwrap().join("logs");

@@ -57,6 +57,7 @@ pub(super) fn take_over(setting: Setting, orphan: Orphan, report: &UnixStream) -
     };
     let lock_taken_by = lock::file_identity(&setting.layout.lock_file(&id))
         .and_then(|(device, inode)| process::lock_taker(orphan.service.pid, device, inode));
+    let lock = lock::try_lock(&setting.layout.lock_file(&id)).ok().flatten();
     let age = process::age(orphan.service.start_ticks);
     let record = ServiceRecord {
         phase: if orphan.is_stopping { Phase::Stopping } else { Phase::Running },
@@ -78,7 +79,8 @@ pub(super) fn take_over(setting: Setting, orphan: Orphan, report: &UnixStream) -
         setting,
         record,
         output,
-        lock: None,
+        // Free when the service closed what it had inherited: then it is ours to hold again.
+        lock,
         leader: Some(Leader { identity: orphan.service, since: since_boot().saturating_sub(age), leads_group: false }),
         orphan: Some(OrphanTree { pidfd: Some(pidfd), lock_taken_by, start_ticks, unseen_since: None }),
         timer: None,
@@ -141,7 +143,11 @@ impl Supervisor {
         orphan.pidfd = None;
         let ending = self.leader.is_some().then_some(Ending::Unknown);
         let path = self.setting.layout.lock_file(&self.setting.handover.service);
-        if let Some(lock) = lock::try_lock(&path)? {
+        let lock = match self.lock.take() {
+            Some(lock) => Some(lock),
+            None => lock::try_lock(&path)?,
+        };
+        if let Some(lock) = lock {
             self.lock = Some(lock);
             self.orphan = None;
             self.timer = None;

@@ -1,7 +1,7 @@
 //! A service to test with: does what its arguments say, in their order. Std only; compiled once by `support::program`.
 //!
 //! `--ledger FILE` appends its PID; `--ready-file FILE` makes a file; `--after-ms N` waits; `--port N` listens; `--flood N` prints N
-//! numbered lines; `--print TEXT`; `--print-env NAME`; `--show FILE` writes what it inherited; `--spawn-child` starts a copy of itself that
+//! numbered lines; `--trickle N` does so with pauses; `--print TEXT`; `--print-env NAME`; `--show FILE` writes what it inherited; `--spawn-child` starts a copy of itself that
 //! waits for ever; `--daemonize FILE` leaves a grandchild of another session behind, its PID in FILE; `--run-sh LINE` runs a shell line;
 //! `--exit N` ends with a code; `--abort`. At the end of the arguments it waits for ever.
 
@@ -34,6 +34,16 @@ fn main() {
                     writeln!(out, "{number:010} the quick brown fox jumps over the lazy dog").expect("write");
                 }
                 out.flush().expect("flush");
+            }
+            "--trickle" => {
+                let n_lines: u64 = value().parse().expect("number");
+                for first in (0..n_lines).step_by(200) {
+                    let lines: String = (first..n_lines.min(first + 200))
+                        .map(|number| format!("{number:010} the quick brown fox jumps over the lazy dog\n"))
+                        .collect();
+                    std::io::stdout().lock().write_all(lines.as_bytes()).expect("write");
+                    std::thread::sleep(Duration::from_millis(1));
+                }
             }
             "--print" => {
                 println!("{}", value());

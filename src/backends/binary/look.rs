@@ -153,11 +153,13 @@ impl BinaryBackend {
                 .is_some_and(|(device, inode)| process::lock_taker(stat.pid, device, inode).is_some())
         };
         let shim = holders.iter().map(|holder| &holder.stat).find(|stat| is_shim(stat));
-        // Neither the starter, which took the lock itself, nor a shim that has not come far.
+        // A service leads a group in the session of its shim. That tells it from the starter, which took the lock itself, from a
+        // copy of the starter that is about to become a shim (in the starter's group), and from a shim (which leads its session).
         let service = holders
             .iter()
             .filter(|holder| holder.taken_by != holder.stat.pid && !self.is_shim_program(holder.stat.pid))
             .map(|holder| &holder.stat)
+            .filter(|stat| stat.group == stat.pid && stat.session != stat.pid)
             .min_by_key(|stat| stat.start_ticks);
         look.shim = shim.map(|stat| self.era.identity(stat));
         look.service = service.map(|stat| self.era.identity(stat));

@@ -90,6 +90,12 @@ impl Home {
         text.split_inclusive('\n').filter(|line| !line.starts_with("--- ")).collect()
     }
 
+    /// The length of all logs together, in bytes.
+    pub(crate) fn log_length(&self) -> u64 {
+        let entries = std::fs::read_dir(self.layout.logs()).expect("logs");
+        entries.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len())).sum()
+    }
+
     pub(crate) async fn start(&self, spec: &ServiceSpec) -> Result<Launch, BackendError> {
         self.backend.start(spec).await
     }
@@ -172,6 +178,28 @@ impl Drop for Home {
             let killed = Command::new("kill").arg("-9").args(&strays).stderr(std::process::Stdio::null()).status();
             assert!(killed.is_ok() || std::thread::panicking());
         }
+    }
+}
+
+/// A process that has nothing to do with us, and must not notice us.
+pub(crate) struct Bystander(std::process::Child);
+
+impl Bystander {
+    pub(crate) fn new() -> Self {
+        let null = std::process::Stdio::null;
+        let mut command = Command::new("sleep");
+        Self(command.arg("1000").stdin(null()).stdout(null()).stderr(null()).spawn().expect("sleep"))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Bystander {
+    fn drop(&mut self) {
+        let reaped = self.0.kill().and_then(|()| self.0.wait());
+        assert!(reaped.is_ok() || std::thread::panicking());
     }
 }
 

@@ -61,9 +61,9 @@ async fn a_death_without_restart_is_a_failure_with_its_ending() {
     let home = Home::new();
     let spec = service("a", &[]);
     let pid = home.start(&spec).await.expect("starts").instance.pid().expect("pid");
-    kill("-SEGV", pid);
+    kill("-ABRT", pid);
     let observed = home.until(&spec, "failed", |presence| matches!(presence, Presence::Failed { .. })).await;
-    let Presence::Failed { reason: FailureReason::Died { ending: Ending::Signalled(11), after: Some(_) } } =
+    let Presence::Failed { reason: FailureReason::Died { ending: Ending::Signalled(6), after: Some(_) } } =
         observed.presence
     else {
         panic!("{observed:?}")

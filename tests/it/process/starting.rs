@@ -5,7 +5,7 @@ use std::sync::Arc;
 use provisioning::engine::ports::Backend as _;
 use provisioning::model::{Ending, FailureReason, Guardian, Instance, Intent, LaunchOrigin, Presence, StopHow};
 
-use super::{Home, binary, is_alive, is_present, kill, pid_of, program, service};
+use super::{Bystander, Home, binary, is_alive, is_present, kill, pid_of, program, service};
 
 #[tokio::test]
 async fn a_service_runs_after_its_start_and_is_gone_after_its_stop() {
@@ -52,8 +52,9 @@ async fn the_log_says_when_each_run_began() {
 async fn twenty_starters_at_once_make_one_instance() {
     let home = Home::new();
     let ledger = home.path("ledger");
-    for round in 0..5 {
-        let spec = Arc::new(service("a", &["--ledger", &ledger.to_string_lossy()]));
+    for round in 0..10 {
+        // Each name twice: once without any record of an earlier run, once with one.
+        let spec = Arc::new(service(&format!("a{}", round / 2), &["--ledger", &ledger.to_string_lossy()]));
         let starters: Vec<_> = (0..20)
             .map(|_| {
                 let (backend, spec) = (home.another_backend(), Arc::clone(&spec));
@@ -122,14 +123,14 @@ async fn pid_files_decide_nothing() {
     home.start(&spec).await.expect("starts");
     home.stop(&spec, StopHow::Ask).await.expect("stops");
 
-    let mut bystander = std::process::Command::new("sleep").arg("1000").spawn().expect("sleep");
-    let recycled = bystander.id().to_string();
+    let bystander = Bystander::new();
+    let recycled = bystander.pid().to_string();
     for content in ["999999", recycled.as_str(), "0", "1", "-1", "99999999999999", "text", ""] {
         std::fs::write(home.layout.pid_file(&spec.id), content).expect("write");
         assert_eq!(home.observe(&spec).await.presence, Presence::Absent, "{content:?}");
         home.stop(&spec, StopHow::Kill).await.expect("nothing to stop");
     }
-    assert!(is_alive(bystander.id()), "a bystander was signalled");
+    assert!(is_alive(bystander.pid()), "a bystander was signalled");
 
     // And one that was removed hides nothing.
     let launch = home.start(&spec).await.expect("starts");
@@ -137,8 +138,6 @@ async fn pid_files_decide_nothing() {
     assert_eq!(pid_of(&home.observe(&spec).await.presence), launch.instance.pid());
     assert_eq!(home.start(&spec).await.expect("found").origin, LaunchOrigin::FoundRunning);
     home.stop(&spec, StopHow::Ask).await.expect("stops");
-    bystander.kill().expect("kill");
-    bystander.wait().expect("wait");
 }
 
 #[tokio::test]
@@ -149,19 +148,22 @@ async fn a_record_that_names_a_recycled_pid_is_not_believed() {
     let mut record = home.record(&spec).expect("record");
     home.stop(&spec, StopHow::Ask).await.expect("stops");
 
-    let mut bystander = std::process::Command::new("sleep").arg("1000").spawn().expect("sleep");
+    let bystander = Bystander::new();
     let service = record.service.as_mut().expect("service");
-    service.pid = bystander.id();
+    service.pid = bystander.pid();
+    // Start times count in ticks of 10 ms, and the bystander may have begun in the very tick in which the service did.
+    service.start_ticks -= 1;
     let shim = record.shim.as_mut().expect("shim");
-    shim.pid = bystander.id();
+    shim.pid = bystander.pid();
+    shim.start_ticks -= 1;
     std::fs::write(home.layout.state_file(&spec.id), record.to_json()).expect("write");
     assert!(!is_present(&home.observe(&spec).await.presence));
     home.stop(&spec, StopHow::Kill).await.expect("nothing to stop");
-    assert!(is_alive(bystander.id()), "a bystander was signalled");
+    assert!(is_alive(bystander.pid()), "a bystander was signalled");
 
     // The same process in another boot is another process.
     let era = provisioning::host::process::Era::present().expect("era");
-    let mut identity = era.identity(&provisioning::host::process::stat(bystander.id()).expect("stat"));
+    let mut identity = era.identity(&provisioning::host::process::stat(bystander.pid()).expect("stat"));
     identity.boot_id = "another boot".into();
     record.service = Some(identity.clone());
     record.shim = Some(identity);
@@ -170,9 +172,7 @@ async fn a_record_that_names_a_recycled_pid_is_not_believed() {
     assert_eq!(observed.presence, Presence::Absent);
     assert!(observed.notes.iter().any(|note| note.contains("restarted")), "{observed:?}");
     home.stop(&spec, StopHow::Kill).await.expect("nothing to stop");
-    assert!(is_alive(bystander.id()), "a bystander was signalled");
-    bystander.kill().expect("kill");
-    bystander.wait().expect("wait");
+    assert!(is_alive(bystander.pid()), "a bystander was signalled");
 }
 
 #[tokio::test]
