@@ -2,4 +2,5 @@
 
 pub mod builders;
 pub mod fixture;
+pub mod picture;
 pub mod world;
