@@ -1,7 +1,7 @@
 //! Takes pictures of the real program: `cargo build && cargo run --example screenshots`.
 //!
 //! Runs `provisioning-tui --demo` in a pseudo-terminal at each size, waits until the screen shows what the picture is for, and
-//! writes the cells as `screenshots/<name>.svg` and `screenshots/<name>.png`. With arguments, runs that program instead and takes its
+//! writes the cells as `screenshots/<name>.png`. With arguments, runs that program instead and takes its
 //! picture when it has ended or stopped writing for a second: `… -- <name> <columns>x<rows> <program> [argument …]`.
 //!
 //! The fonts *DejaVu Sans Mono* and *Noto Color Emoji* must be installed (Debian: `fonts-dejavu-core`, `fonts-noto-color-emoji`).
@@ -120,7 +120,6 @@ fn save(name: &str, screen: &vt100::Screen) -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(&directory)?;
     let svg = draw::svg(screen);
     let file = directory.join(name);
-    std::fs::write(file.with_extension("svg"), &svg)?;
     std::fs::write(file.with_extension("png"), png(&svg)?)?;
     writeln!(std::io::stdout().lock(), "{}\n{}", file.with_extension("png").display(), contents(screen))?;
     Ok(())
