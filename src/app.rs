@@ -13,14 +13,14 @@ use crate::cli::{self, ConsoleKind, Exit, Purpose, Root, Session, Setup, SetupEr
 use crate::config::{self, Environment};
 use crate::engine::handle::Handle;
 use crate::engine::operation::{Request, Targets, Verb};
-use crate::engine::ports::LogSource;
+use crate::engine::ports::{Host, LogSource, OutputSource};
 use crate::engine::{self, Options, Ports};
 use crate::health::Prober;
 use crate::host::System;
 use crate::lifecycle::machine::{Probing, Tending};
 use crate::logs::FileLogs;
 use crate::logs::tracing::{PaneLayer, Sink};
-use crate::model::{Actor, StopHow};
+use crate::model::{Actor, Mode, StopHow};
 use crate::report::Style;
 use crate::store::handover::Rotation;
 use crate::store::{Layout, SERVICES_DIR_VARIABLE, Timeline};
@@ -103,7 +103,7 @@ async fn run_console(
             // No command line reaches the demo's home, so the lines shown are those of a real platform.
             (ConsoleKind::Registry, None) | (ConsoleKind::Demo, _) => String::new(),
         },
-        logs: Arc::new(tui::FileFeed::new(session.layout)),
+        logs: Arc::new(tui::LogsByMode::new(session.layout, session.registry, session.output)),
         own_log,
         opening: match kind {
             ConsoleKind::Registry => Opening::Look,
@@ -194,12 +194,17 @@ fn open(setup: &Setup, environment: &Environment, layout: Layout, probing: Probi
         Purpose::Operate => Tending::Yes,
     };
     let file_logs = Arc::new(FileLogs::new(layout.clone()));
-    let ports = ports(environment, &layout, file_logs)?;
+    let (ports, output) = ports(environment, &layout, file_logs)?;
     let handle = engine::spawn(registry.clone(), ports, Options { probing, tending });
-    Ok(Session { registry: Arc::new(registry), handle, layout })
+    Ok(Session { registry: Arc::new(registry), handle, layout, output })
 }
 
-fn ports(environment: &Environment, layout: &Layout, logs: Arc<dyn LogSource>) -> Result<Ports, SetupError> {
+/// The adapters of this build, and where the output of those services comes from that write no log file.
+fn ports(
+    environment: &Environment,
+    layout: &Layout,
+    logs: Arc<dyn LogSource>,
+) -> Result<(Ports, Arc<dyn OutputSource>), SetupError> {
     let unusable = |what: &str, error: std::io::Error| SetupError {
         message: format!("{what}: {error}"),
         remedy: Some("/proc must be mounted and readable".to_owned()),
@@ -208,11 +213,39 @@ fn ports(environment: &Environment, layout: &Layout, logs: Arc<dyn LogSource>) -
     let home = environment.home.clone().unwrap_or_else(|| PathBuf::from("/"));
     let binary = BinaryBackend::new(Settings { layout: layout.clone(), home, shim, rotation: Rotation::default() })
         .map_err(|error| unusable("processes cannot be told apart", error))?;
-    Ok(Ports {
-        backend: Arc::new(ByMode::new(Arc::new(binary))),
+    let backend = ByMode::new().with(Mode::Binary, Arc::new(binary));
+    let (backend, host, output) = with_docker(backend, Arc::new(System::new()), environment, layout);
+    let ports = Ports {
+        backend: Arc::new(backend),
         probe: Arc::new(Prober::new()),
-        host: Arc::new(System::new()),
+        host,
         store: Arc::new(Timeline::new(layout)),
         logs,
-    })
+    };
+    Ok((ports, output))
+}
+
+#[cfg(feature = "docker")]
+fn with_docker(
+    backend: ByMode,
+    host: Arc<dyn Host>,
+    environment: &Environment,
+    layout: &Layout,
+) -> (ByMode, Arc<dyn Host>, Arc<dyn OutputSource>) {
+    use crate::backends::docker::{DockerBackend, HostWithContainers, Settings};
+
+    let docker_host = environment.variables.get(OsStr::new("DOCKER_HOST")).map(|host| host.to_string_lossy().into());
+    let docker = DockerBackend::new(Settings { layout: layout.clone(), docker_host });
+    let host = Arc::new(HostWithContainers::new(host, docker.clone()));
+    (backend.with(Mode::Docker, Arc::new(docker.clone())), host, Arc::new(docker))
+}
+
+#[cfg(not(feature = "docker"))]
+fn with_docker(
+    backend: ByMode,
+    host: Arc<dyn Host>,
+    _environment: &Environment,
+    _layout: &Layout,
+) -> (ByMode, Arc<dyn Host>, Arc<dyn OutputSource>) {
+    (backend, host, Arc::new(crate::engine::ports::NoOutput))
 }

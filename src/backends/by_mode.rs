@@ -1,34 +1,44 @@
 //! One backend over all modes: hands each service to the adapter of its mode.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::engine::ports::{Backend, BackendError, ErrorKind, StopError};
-use crate::model::{Deployment, Launch, Mode, Observed, ServiceId, ServiceSpec, StopHow};
+use crate::model::{Launch, Mode, Observed, ServiceId, ServiceSpec, StopHow};
 use crate::preflight::Requirement;
 
+/// Hints of all adapters on their way to the engine.
+const CAPACITY: usize = 64;
+
 /// The adapters of this build. A mode without one is said to be unknown, never to be stopped.
+#[derive(Default)]
 pub struct ByMode {
-    binary: Arc<dyn Backend>,
+    adapters: BTreeMap<Mode, Arc<dyn Backend>>,
+    /// Carry hints; they end with this.
+    carriers: Mutex<JoinSet<()>>,
 }
 
 impl ByMode {
-    /// Over these adapters.
-    pub fn new(binary: Arc<dyn Backend>) -> Self {
-        Self { binary }
+    /// Without any adapter.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With this adapter for `mode`.
+    #[must_use]
+    pub fn with(mut self, mode: Mode, adapter: Arc<dyn Backend>) -> Self {
+        self.adapters.insert(mode, adapter);
+        self
     }
 
     fn of(&self, spec: &ServiceSpec) -> Result<&dyn Backend, BackendError> {
-        match &spec.deployment {
-            Deployment::Binary(_) => Ok(self.binary.as_ref()),
-            Deployment::Docker(_)
-            | Deployment::DockerCompose(_)
-            | Deployment::Kubernetes(_)
-            | Deployment::Remote(_) => Err(unsupported(spec.deployment.mode())),
-        }
+        let mode = spec.deployment.mode();
+        self.adapters.get(&mode).map(AsRef::as_ref).ok_or_else(|| unsupported(mode))
     }
 }
 
@@ -36,7 +46,7 @@ fn unsupported(mode: Mode) -> BackendError {
     BackendError {
         kind: ErrorKind::Permanent,
         message: format!("{mode} mode is not supported by this version"),
-        remedy: Some("use binary mode, or start and stop it with its own tools".to_owned()),
+        remedy: Some("use another mode, or start and stop it with its own tools".to_owned()),
     }
 }
 
@@ -85,6 +95,19 @@ impl Backend for ByMode {
     }
 
     fn changes(&self) -> mpsc::Receiver<ServiceId> {
-        self.binary.changes()
+        let (to, receiver) = mpsc::channel(CAPACITY);
+        // Whole at any moment, so a panic elsewhere does not spoil it.
+        let mut carriers = self.carriers.lock().unwrap_or_else(PoisonError::into_inner);
+        for adapter in self.adapters.values() {
+            let (mut from, to) = (adapter.changes(), to.clone());
+            carriers.spawn(async move {
+                while let Some(id) = from.recv().await {
+                    if to.send(id).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        receiver
     }
 }

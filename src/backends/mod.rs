@@ -2,5 +2,7 @@
 
 pub mod binary;
 mod by_mode;
+#[cfg(feature = "docker")]
+pub mod docker;
 
 pub use by_mode::ByMode;

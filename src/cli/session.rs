@@ -11,6 +11,7 @@ use super::exit::Exit;
 use super::print::Printer;
 use super::program::Program;
 use crate::engine::handle::Handle;
+use crate::engine::ports::OutputSource;
 use crate::model::Registry;
 use crate::report::Style;
 use crate::store::Layout;
@@ -48,6 +49,8 @@ pub struct Session {
     pub handle: Handle,
     /// Where the files are.
     pub layout: Layout,
+    /// Where the output of services comes from that write to no log file of ours.
+    pub output: Arc<dyn OutputSource>,
 }
 
 /// Why no session could be opened: a matter of configuration (exit code 2).

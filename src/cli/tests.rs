@@ -64,7 +64,16 @@ impl Typist {
         let home = tempfile::tempdir().unwrap();
         let layout = Layout::new(home.path());
         std::fs::create_dir(layout.logs()).unwrap();
-        Self { session: Session { registry: Arc::new(registry), handle, layout }, world, _home: home }
+        Self {
+            session: Session {
+                registry: Arc::new(registry),
+                handle,
+                layout,
+                output: Arc::new(crate::engine::ports::NoOutput),
+            },
+            world,
+            _home: home,
+        }
     }
 
     fn at_the_platform() -> Self {

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::model::{
-    BinarySpec, Code, ComposeSpec, Deployment, DockerSpec, KubernetesSpec, Mode, RemoteSpec, Secret, ServiceId,
+    BinarySpec, Code, ComposeSpec, Deployment, DockerSpec, KubernetesSpec, Mode, PublishedPort, RemoteSpec, Secret,
+    ServiceId,
 };
 
 use super::document::quoted;
 use super::findings::Finding;
 use super::formats::{self, Scheme};
 use super::near::did_you_mean;
-use super::ports::PublishedPort;
 use super::section::{Reader, Section, Text};
 use super::service::{Traces, one_of, values};
 

@@ -18,7 +18,6 @@ mod formats;
 mod health_check;
 mod near;
 mod parse;
-mod ports;
 mod read;
 mod section;
 mod service;

@@ -3,11 +3,10 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::model::{Category, Code, RestartOnFailure, ServiceId, ServiceKind, ServiceSpec, Startup};
+use crate::model::{Category, Code, PublishedPort, RestartOnFailure, ServiceId, ServiceKind, ServiceSpec, Startup};
 
 use super::document::quoted;
 use super::findings::Finding;
-use super::ports::PublishedPort;
 use super::section::{Reader, Section, Text};
 use super::{deployment, health_check};
 

@@ -6,13 +6,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::graph::Graph;
-use crate::model::{Code, Deployment, Registry, RegistrySource, ServiceSpec};
+use crate::model::{Code, Deployment, Protocol, Registry, RegistrySource, ServiceSpec};
 
 use super::document::Document;
 use super::findings::{Finding, Findings};
 use super::formats::mentions_number;
 use super::near::did_you_mean;
-use super::ports::Protocol;
 use super::service::Located;
 
 /// How many circles are reported: in a dense tangle there are more than anyone can read.

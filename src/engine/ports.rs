@@ -1,11 +1,11 @@
 //! What the engine needs from the world: five narrow traits that adapters implement.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
-use crate::model::{Check, Event, Launch, Observed, ProbeOutcome, ServiceId, ServiceSpec, StopHow};
+use crate::model::{Check, Event, Instance, Launch, Observed, ProbeOutcome, ServiceId, ServiceSpec, StopHow};
 use crate::preflight::{Conflict, PortHolder, Requirement};
 
 /// Starts, stops and observes services of one mode, or of several. Holds no policy: no retries, no timing but what it is told.
@@ -112,6 +112,50 @@ pub trait Host: Send + Sync {
 pub trait Store: Send + Sync {
     /// Appends to the timeline. Best effort: a full disk must not keep a service from starting, so failures are logged, not returned.
     fn record(&self, event: &Event);
+}
+
+/// The output of services that write to no log file of ours, for the faces.
+pub trait OutputSource: std::fmt::Debug + Send + Sync {
+    /// Its newest `n_lines`, in batches of which the first may be empty, then, when it is followed, what comes, across restarts, until
+    /// the receiver is dropped. `None` for a service whose log is a file, or cannot be had. Called on a runtime with I/O and time.
+    fn output(&self, spec: &ServiceSpec, n_lines: usize, following: Following) -> Option<mpsc::Receiver<Vec<Output>>>;
+}
+
+/// Whether a reader stays when it has read what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Following {
+    /// It waits for more.
+    Yes,
+    /// It leaves.
+    No,
+}
+
+/// A piece of a service's output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// A line without its end: the service's bytes, not fit for a terminal.
+    Line(Vec<u8>),
+    /// The service was started here.
+    Started {
+        /// What runs since then.
+        instance: Instance,
+        /// When, where that is known.
+        at: Option<SystemTime>,
+    },
+    /// It has printed nothing yet: why not.
+    NoneYet(String),
+    /// Why its output cannot be read.
+    Problem(String),
+}
+
+/// A source for a program without such services.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoOutput;
+
+impl OutputSource for NoOutput {
+    fn output(&self, _: &ServiceSpec, _: usize, _: Following) -> Option<mpsc::Receiver<Vec<Output>>> {
+        None
+    }
 }
 
 /// Where the lines of a service come from, for the faces.

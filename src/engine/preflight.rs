@@ -10,6 +10,9 @@ use crate::graph::Graph;
 use crate::model::{Instance, ServiceId, ServiceSpec, Snapshot};
 use crate::preflight::{Conflict, ConflictKind, DependencyFact, Facts, Finding, PortFact, Verdict, judge};
 
+/// How many ports of one service are looked at: the rest of a long published range is left to its engine to refuse.
+const MAX_PORTS: usize = 64;
+
 /// The findings of each of `services`, which are in startup order so that a dependency's findings are known when its dependents are judged.
 pub(super) async fn check_all(
     services: &[ServiceId],
@@ -43,18 +46,24 @@ async fn gather(spec: &ServiceSpec, snapshot: &Snapshot, ports: &Ports) -> Facts
 
 /// A port that is held by the service itself is no conflict (R187).
 async fn taken_ports(spec: &ServiceSpec, snapshot: &Snapshot, ports: &Ports) -> Vec<PortFact> {
-    let Some(port) = spec.health_port() else {
-        return Vec::new();
-    };
-    let Some(holder) = ports.host.port_holder(port).await else {
-        return Vec::new();
-    };
-    let own = snapshot.service(spec.id.as_str()).and_then(|service| service.state.instance()).and_then(Instance::pid);
-    let is_own = match (holder.pid, own) {
-        (Some(pid), Some(own)) => ports.host.is_descendant(pid, own),
-        (None, _) | (_, None) => false,
-    };
-    if is_own { Vec::new() } else { vec![PortFact { port, holder }] }
+    let running = snapshot.service(spec.id.as_str()).and_then(|service| service.state.instance());
+    let mut wanted = spec.host_ports();
+    if matches!(running, Some(Instance::Container { .. })) {
+        // Its engine holds them for it: it would not run otherwise.
+        for published in spec.published_ports() {
+            wanted.retain(|port| !published.host.contains(port));
+        }
+    }
+    let own = running.and_then(Instance::pid);
+    let holders = wanted.into_iter().take(MAX_PORTS).map(|port| async move {
+        let holder = ports.host.port_holder(port).await?;
+        let is_own = match (holder.pid, own) {
+            (Some(pid), Some(own)) => ports.host.is_descendant(pid, own),
+            (None, _) | (_, None) => false,
+        };
+        if is_own { None } else { Some(PortFact { port, holder }) }
+    });
+    join_all(holders).await.into_iter().flatten().collect()
 }
 
 /// Registered conflicts count in both directions (A53).

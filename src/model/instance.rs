@@ -21,8 +21,13 @@ pub struct ProcessIdentity {
 pub enum Instance {
     /// A process of this host.
     Process(ProcessIdentity),
-    /// A container, by its full id.
-    Container(String),
+    /// One run of a container, which keeps its id when it is started again.
+    Container {
+        /// The full id.
+        id: String,
+        /// When this run began, in the engine's own words.
+        run: String,
+    },
     /// A Deployment at one generation.
     Deployment {
         /// Namespace and name.
@@ -39,7 +44,7 @@ impl Instance {
     pub fn pid(&self) -> Option<u32> {
         match self {
             Self::Process(identity) => Some(identity.pid),
-            Self::Container(_) | Self::Deployment { .. } | Self::Endpoint(_) => None,
+            Self::Container { .. } | Self::Deployment { .. } | Self::Endpoint(_) => None,
         }
     }
 }
@@ -49,7 +54,7 @@ impl fmt::Display for Instance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Process(identity) => write!(f, "PID {}", identity.pid),
-            Self::Container(id) => write!(f, "container {}", id.get(..12).unwrap_or(id)),
+            Self::Container { id, .. } => write!(f, "container {}", id.get(..12).unwrap_or(id)),
             Self::Deployment { name, .. } => write!(f, "deployment {name}"),
             Self::Endpoint(url) => write!(f, "endpoint {url}"),
         }

@@ -8,6 +8,7 @@ mod health;
 mod id;
 mod instance;
 mod observation;
+mod published_port;
 mod registry;
 mod secret;
 mod snapshot;
@@ -20,6 +21,7 @@ pub use health::{HISTORY_LENGTH, Health, HealthHistory, ProbeOutcome, ProbeRepor
 pub use id::{InvalidName, ServiceId};
 pub use instance::{Ending, ExitRecord, Instance, ProcessIdentity};
 pub use observation::{Guardian, Launch, LaunchOrigin, Observed, Presence, StopHow};
+pub use published_port::{Protocol, PublishedPort};
 pub use registry::{Registry, RegistrySource};
 pub use secret::Secret;
 pub use snapshot::{ServiceSnapshot, Snapshot};

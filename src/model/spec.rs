@@ -1,11 +1,11 @@
 //! What the registry says of a service: fields F1 to F45 of the requirements, with defaults applied and variables expanded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Secret, ServiceId};
+use super::{Protocol, PublishedPort, Secret, ServiceId};
 
 /// One service as the registry describes it.
 #[derive(Debug, Clone, PartialEq)]
@@ -304,6 +304,26 @@ impl ServiceSpec {
             Check::Command { .. } | Check::File { .. } | Check::None => return None,
         };
         is_loopback(host).then_some(port)
+    }
+
+    /// The ports that its container publishes on this host, where it has one.
+    pub fn published_ports(&self) -> Vec<PublishedPort> {
+        match &self.deployment {
+            // What does not parse was reported when the registry was read.
+            Deployment::Docker(docker) => {
+                docker.ports.iter().filter_map(|text| PublishedPort::parse(text).ok()).collect()
+            }
+            Deployment::Binary(_)
+            | Deployment::DockerCompose(_)
+            | Deployment::Kubernetes(_)
+            | Deployment::Remote(_) => Vec::new(),
+        }
+    }
+
+    /// The TCP ports of this host that nobody else may hold when it starts (A54): its loopback check's, and those it publishes.
+    pub fn host_ports(&self) -> BTreeSet<u16> {
+        let published = self.published_ports().into_iter().filter(|port| port.protocol == Protocol::Tcp);
+        published.flat_map(|port| port.host).chain(self.health_port()).collect()
     }
 }
 

@@ -50,6 +50,25 @@ pub enum Requirement {
         /// Why it cannot be used, if so.
         problem: Option<String>,
     },
+    /// The engine that runs containers.
+    ContainerEngine {
+        /// Why it cannot be used, if so: a sentence, and what to do.
+        problem: Option<(String, String)>,
+    },
+    /// The image of a container.
+    Image {
+        /// With its tag.
+        name: String,
+        /// Whether the engine has it.
+        is_here: bool,
+    },
+    /// The name of a container.
+    ContainerName {
+        /// Which.
+        name: String,
+        /// Whether a container has it that is not ours.
+        is_taken: bool,
+    },
     /// The mode is known but cannot act in this version.
     UnsupportedMode {
         /// As the registry writes it.

@@ -39,6 +39,24 @@ fn judge_requirement(requirement: &Requirement) -> Option<Finding> {
                 format!("make {} a directory that you own and can write to", path.display()),
             )
         }),
+        Requirement::ContainerEngine { problem } => problem.as_ref().map(|(cause, remedy)| {
+            // The guide's sentence merges the causes (A18); the remedy tells them apart.
+            let message = "Docker is not installed or not running".to_owned();
+            failed(CheckKind::Prerequisites, message, format!("{cause}: {remedy}"))
+        }),
+        Requirement::Image { name, is_here } => (!is_here).then(|| Finding {
+            check: CheckKind::Prerequisites,
+            verdict: Verdict::Warning,
+            message: format!("Image is not here yet and will be pulled: {name}"),
+            remedy: Some(format!("docker pull {name}")),
+        }),
+        Requirement::ContainerName { name, is_taken } => is_taken.then(|| {
+            failed(
+                CheckKind::Prerequisites,
+                format!("Container name is taken by a container that is not ours: {name}"),
+                format!("docker rename {name} to something else, or change `container_name` in the registry"),
+            )
+        }),
         Requirement::UnsupportedMode { mode } => Some(failed(
             CheckKind::Prerequisites,
             format!("Deployment mode is not supported yet: {mode}"),

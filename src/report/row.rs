@@ -69,7 +69,7 @@ impl<'a> Row<'a> {
     pub fn uptime(&self, now: Instant) -> Option<Duration> {
         match self.service.state.instance()? {
             Instance::Endpoint(_) => None,
-            Instance::Process(_) | Instance::Container(_) | Instance::Deployment { .. } => {
+            Instance::Process(_) | Instance::Container { .. } | Instance::Deployment { .. } => {
                 self.service.state.since().map(|since| now.saturating_duration_since(since))
             }
         }

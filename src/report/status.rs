@@ -132,8 +132,8 @@ fn instance_field(row: &Row<'_>) -> Option<(&'static str, String)> {
     let instance = row.service.state.instance()?;
     Some(match (instance, &row.service.spec.deployment) {
         (Instance::Process(identity), _) => ("PID", identity.pid.to_string()),
-        (Instance::Container(_), Deployment::Docker(docker)) => ("Container", docker.container_name.clone()),
-        (Instance::Container(id), _) => ("Container", id.clone()),
+        (Instance::Container { .. }, Deployment::Docker(docker)) => ("Container", docker.container_name.clone()),
+        (Instance::Container { id, .. }, _) => ("Container", id.clone()),
         (Instance::Deployment { name, .. }, _) => ("Deployment name", name.clone()),
         (Instance::Endpoint(url), _) => ("Endpoint", url.clone()),
     })

@@ -6,26 +6,110 @@ use std::path::PathBuf;
 use futures::FutureExt as _;
 use futures::future::select_all;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 use super::Ended;
 use crate::cli::args::LogArgs;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Face, Session};
-use crate::logs::{self, Follower, Tabs, sanitize};
+use crate::engine::ports::{Following, Output};
+use crate::logs::{Follower, Tabs, sanitize};
 use crate::model::{Deployment, ServiceId, ServiceSpec};
 use crate::report::{Line, pad};
 
 /// One log that is printed.
 struct Source {
-    path: PathBuf,
+    /// As people know it: a path, or a service's name.
+    name: String,
     /// What stands before each line; nothing when there is only one log.
     prefix: String,
-    follower: Follower,
+    from: From,
+}
+
+/// Where lines come from.
+enum From {
+    File(Follower),
+    Stream(mpsc::Receiver<Vec<Output>>),
+}
+
+/// What a source yields.
+enum News {
+    Lines(Vec<Vec<u8>>),
+    /// There is nothing to read yet.
+    NoneYet(String),
+    /// It cannot be read.
+    Problem(String),
+}
+
+impl Source {
+    /// The next news; none when a stream has ended. Cancel safe.
+    async fn next(&mut self) -> Option<Vec<News>> {
+        match &mut self.from {
+            From::File(follower) => Some(vec![match follower.next().await {
+                Ok(lines) => News::Lines(lines.into_iter().map(|line| line.bytes).collect()),
+                Err(error) => News::Problem(unreadable(&self.name, &error)),
+            }]),
+            From::Stream(stream) => Some(stream.recv().await?.into_iter().map(news_of).collect()),
+        }
+    }
+
+    /// Shows it, and says whether it was no problem.
+    fn show(&self, news: News, face: &mut Face) -> bool {
+        match news {
+            News::Lines(lines) => print(&self.prefix, &lines, face),
+            News::NoneYet(why) => face.out.error(&format!("{}{why}", self.prefix)),
+            News::Problem(why) => {
+                face.out.error(&format!("{}{why}", self.prefix));
+                return false;
+            }
+        }
+        true
+    }
+
+    fn is_stream(&self) -> bool {
+        matches!(self.from, From::Stream(_))
+    }
+}
+
+fn news_of(piece: Output) -> News {
+    match piece {
+        Output::Line(bytes) => News::Lines(vec![bytes]),
+        // As it is marked in files.
+        Output::Started { instance, .. } => News::Lines(vec![format!("--- started, {instance} ---").into_bytes()]),
+        Output::NoneYet(why) => News::NoneYet(why),
+        Output::Problem(why) => News::Problem(why),
+    }
+}
+
+/// The stream of a service whose log is no file.
+fn stream_of(spec: &ServiceSpec, prefix: String, args: LogArgs, session: &Session) -> Option<Source> {
+    let following = if args.follow { Following::Yes } else { Following::No };
+    let stream = session.output.output(spec, args.lines, following)?;
+    Some(Source { name: spec.id.to_string(), prefix, from: From::Stream(stream) })
+}
+
+/// Reads streams to their end, one after the other. Says whether that went well.
+async fn print_streams(sources: Vec<Source>, face: &mut Face) -> bool {
+    let mut is_well = true;
+    for mut source in sources {
+        while let Some(news) = source.next().await {
+            for news in news {
+                is_well &= source.show(news, face);
+            }
+        }
+    }
+    is_well
 }
 
 /// The log of one service.
 pub(super) async fn of_one(id: &ServiceId, args: LogArgs, session: &Session, face: &mut Face) -> Ended {
     let Some(spec) = session.registry.service(id.as_str()) else { return Ok(Exit::Usage) };
+    if let Some(stream) = stream_of(spec, String::new(), args, session) {
+        if args.follow {
+            return follow(vec![stream], args, face).await;
+        }
+        return Ok(if print_streams(vec![stream], face).await { Exit::Done } else { Exit::Failed });
+    }
     if let Some(elsewhere) = elsewhere(spec) {
         face.out.error(&elsewhere);
         return Ok(Exit::Failed);
@@ -43,23 +127,35 @@ pub(super) async fn of_one(id: &ServiceId, args: LogArgs, session: &Session, fac
 
 /// The logs of all services that have one, each line behind its service's name (A71).
 pub(super) async fn all(args: LogArgs, session: &Session, face: &mut Face) -> Ended {
-    let with_file = session.registry.services.iter().filter(|spec| elsewhere(spec).is_none());
-    // Following takes in the logs that are still to come.
-    let chosen: Vec<(&ServiceId, PathBuf)> = with_file
-        .map(|spec| (&spec.id, session.layout.log_file(&spec.id)))
-        .filter(|(_, path)| args.follow || path.symlink_metadata().is_ok())
-        .collect();
-    if chosen.is_empty() {
+    let specs = || session.registry.services.iter();
+    let widest = specs().map(|spec| spec.id.as_str().len()).max().unwrap_or(0);
+    let prefix = |spec: &ServiceSpec| format!("{} | ", pad(spec.id.as_str(), widest));
+    let mut streams = Vec::new();
+    let mut files = Vec::new();
+    for spec in specs() {
+        if let Some(stream) = stream_of(spec, prefix(spec), args, session) {
+            streams.push(stream);
+        } else if elsewhere(spec).is_none() {
+            let path = session.layout.log_file(&spec.id);
+            // Following takes in the logs that are still to come.
+            if args.follow || path.symlink_metadata().is_ok() {
+                files.push((prefix(spec), path));
+            }
+        }
+    }
+    if files.is_empty() && streams.is_empty() {
         face.out.error(&format!("No logs yet below {}", session.layout.logs().display()));
         return Ok(Exit::Done);
     }
-    let widest = chosen.iter().map(|(id, _)| id.as_str().len()).max().unwrap_or(0);
-    let n_chosen = chosen.len();
-    let sources: Vec<Source> = chosen
-        .into_iter()
-        .filter_map(|(id, path)| print_last(path, format!("{} | ", pad(id.as_str(), widest)), args.lines, face))
-        .collect();
-    let is_complete = sources.len() == n_chosen;
+    let n_files = files.len();
+    let mut sources: Vec<Source> =
+        files.into_iter().filter_map(|(prefix, path)| print_last(path, prefix, args.lines, face)).collect();
+    let mut is_complete = sources.len() == n_files;
+    if args.follow {
+        sources.extend(streams);
+    } else {
+        is_complete &= print_streams(streams, face).await;
+    }
     let ended = follow(sources, args, face).await?;
     Ok(if is_complete { ended } else { Exit::Failed })
 }
@@ -82,29 +178,30 @@ fn elsewhere(spec: &ServiceSpec) -> Option<String> {
 fn print_last(path: PathBuf, prefix: String, n_lines: usize, face: &mut Face) -> Option<Source> {
     match Follower::with_tail(&path, n_lines) {
         Ok((lines, follower)) => {
+            let lines: Vec<Vec<u8>> = lines.into_iter().map(|line| line.bytes).collect();
             print(&prefix, &lines, face);
-            Some(Source { path, prefix, follower })
+            Some(Source { name: path.display().to_string(), prefix, from: From::File(follower) })
         }
         Err(error) => {
-            say_unreadable(&path, &error, face);
+            face.out.error(&unreadable(&path.display(), &error));
             None
         }
     }
 }
 
-fn print(prefix: &str, lines: &[logs::Line], face: &mut Face) {
-    let text = |line: &logs::Line| Line::result(format!("{prefix}{}", sanitize(&line.bytes, Tabs::Keep)));
+fn print(prefix: &str, lines: &[Vec<u8>], face: &mut Face) {
+    let text = |line: &Vec<u8>| Line::result(format!("{prefix}{}", sanitize(line, Tabs::Keep)));
     let lines: Vec<Line> = lines.iter().map(text).collect();
     face.out.lines(&lines);
 }
 
-fn say_unreadable(path: &std::path::Path, error: &io::Error, face: &mut Face) {
-    face.out.error(&format!("failed to read {}: {error}", path.display()));
+fn unreadable(name: &impl std::fmt::Display, error: &io::Error) -> String {
+    format!("failed to read {name}: {error}")
 }
 
 /// What can happen while logs are followed.
 enum Heard {
-    Lines(usize, io::Result<Vec<logs::Line>>),
+    News(usize, Option<Vec<News>>),
     Interrupt,
 }
 
@@ -123,21 +220,28 @@ async fn follow(mut sources: Vec<Source>, args: LogArgs, face: &mut Face) -> End
     };
     loop {
         // Reading is cancel safe, so those that were not first lose nothing.
-        let any = select_all(sources.iter_mut().map(|source| source.follower.next().boxed()));
+        let any = select_all(sources.iter_mut().map(|source| source.next().boxed()));
         let heard = tokio::select! {
             _ = interrupts.recv() => Heard::Interrupt,
-            (lines, index, _) = any => Heard::Lines(index, lines),
+            (news, index, _) = any => Heard::News(index, news),
         };
         match heard {
             Heard::Interrupt => return Ok(Exit::Done),
-            Heard::Lines(index, lines) => {
+            Heard::News(index, None) => {
+                sources.remove(index);
+                if sources.is_empty() {
+                    return Ok(Exit::Done);
+                }
+            }
+            Heard::News(index, Some(news)) => {
                 let Some(source) = sources.get(index) else { return Ok(Exit::Failed) };
-                match lines {
-                    Ok(lines) => print(&source.prefix, &lines, face),
-                    Err(error) => {
-                        say_unreadable(&source.path, &error, face);
-                        return Ok(Exit::Failed);
-                    }
+                let mut is_well = true;
+                for news in news {
+                    is_well &= source.show(news, face);
+                }
+                // A stream goes on when its engine is back; a file that cannot be read stays so.
+                if !is_well && !source.is_stream() {
+                    return Ok(Exit::Failed);
                 }
             }
         }

@@ -5,20 +5,37 @@ use std::ops::RangeInclusive;
 
 /// A transport protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Protocol {
+pub enum Protocol {
+    /// `tcp`, also where none is written.
     Tcp,
+    /// `udp`.
     Udp,
+    /// `sctp`.
     Sctp,
+}
+
+impl Protocol {
+    /// As Docker writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        }
+    }
 }
 
 /// One published port, or a range of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PublishedPort {
+pub struct PublishedPort {
     /// The address it is bound to; every one when unset.
-    pub(super) ip: Option<IpAddr>,
+    pub ip: Option<IpAddr>,
     /// On this host.
-    pub(super) host: RangeInclusive<u16>,
-    pub(super) protocol: Protocol,
+    pub host: RangeInclusive<u16>,
+    /// In the container; as many as on this host.
+    pub container: RangeInclusive<u16>,
+    /// Of all of them.
+    pub protocol: Protocol,
 }
 
 impl PublishedPort {
@@ -26,7 +43,7 @@ impl PublishedPort {
     ///
     /// # Errors
     /// What is wrong with it, as a fragment.
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
         let (ports, protocol) = match text.rsplit_once('/') {
             None => (text, Protocol::Tcp),
             Some((ports, "tcp")) => (ports, Protocol::Tcp),
@@ -47,7 +64,7 @@ impl PublishedPort {
         if host.end() - host.start() != container.end() - container.start() {
             return Err("both ranges must have the same length");
         }
-        Ok(Self { ip, host, protocol })
+        Ok(Self { ip, host, container, protocol })
     }
 }
 

@@ -1,0 +1,123 @@
+//! Docker mode: one container for each service, made and watched through the engine's interface.
+//!
+//! A container is ours when its labels name this home and the service; any other container of that name is a conflict and never
+//! touched. The engine restarts containers that die (the registry's `restart_policy`, or else what `restart_on_failure` means), so
+//! nothing here does. A stopped container of ours is started again as it is; when the registry or the image has changed since it
+//! was made, it is made anew at its next start, so that a restart applies what the registry says. Volumes are never removed.
+
+mod container;
+mod engine;
+mod launch;
+mod look;
+mod output;
+mod record;
+mod requirements;
+mod stop;
+mod strangers;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use futures::future::{BoxFuture, FutureExt as _};
+use tokio::sync::mpsc;
+
+use crate::engine::ports::{Backend, BackendError, ErrorKind, StopError};
+use crate::model::{Deployment, DockerSpec, Launch, Observed, ServiceId, ServiceSpec, StopHow};
+use crate::preflight::Requirement;
+use crate::store::Layout;
+
+pub use strangers::HostWithContainers;
+
+/// What a [`DockerBackend`] is made of.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the state files are.
+    pub layout: Layout,
+    /// `DOCKER_HOST`, where it is set; the usual socket otherwise.
+    pub docker_host: Option<String>,
+}
+
+/// Starts, stops and observes services of Docker mode. Cheap to clone: clones share one client and one watch.
+#[derive(Debug, Clone)]
+pub struct DockerBackend {
+    engine: Arc<engine::Engine>,
+    layout: Layout,
+    /// The value of the label that makes a container ours.
+    home: String,
+    watch: Arc<watch::Watch>,
+    /// One moment on both clocks, so that a moment of the engine's is always the same one on ours.
+    began: (Instant, SystemTime),
+}
+
+impl DockerBackend {
+    /// Contacts nothing yet. The methods of [`Backend`] want to be called inside a tokio runtime with I/O and time enabled.
+    pub fn new(settings: Settings) -> Self {
+        let Settings { layout, docker_host } = settings;
+        Self {
+            engine: Arc::new(engine::Engine::new(docker_host.filter(|host| !host.is_empty()))),
+            home: home_label(&layout),
+            layout,
+            watch: Arc::default(),
+            began: (Instant::now(), SystemTime::now()),
+        }
+    }
+}
+
+/// Tells homes apart, also those of several machines on one engine.
+fn home_label(layout: &Layout) -> String {
+    let machine = std::fs::read("/etc/machine-id").unwrap_or_default();
+    let name = rustix::system::uname();
+    let root = std::path::absolute(layout.root()).unwrap_or_else(|_| PathBuf::from(layout.root()));
+    let parts = [machine.as_slice(), name.nodename().to_bytes(), root.as_os_str().as_encoded_bytes()];
+    // The host's name alone would change too easily where there is a better one.
+    let parts = if machine.is_empty() { &parts[1..] } else { &[parts[0], parts[2]] };
+    container::stable_hash(parts.iter().copied())
+}
+
+impl Backend for DockerBackend {
+    fn observe<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Observed, BackendError>> {
+        self.look(spec).boxed()
+    }
+
+    fn start<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Launch, BackendError>> {
+        self.start_or_find(spec).boxed()
+    }
+
+    fn stop<'a>(
+        &'a self,
+        spec: &'a ServiceSpec,
+        how: StopHow,
+        grace: Duration,
+    ) -> BoxFuture<'a, Result<(), StopError>> {
+        self.stop_container(spec, how, grace).boxed()
+    }
+
+    /// The engine is the guardian of every container.
+    fn tend<'a>(&'a self, _spec: &'a ServiceSpec) -> BoxFuture<'a, Result<(), BackendError>> {
+        std::future::ready(Ok(())).boxed()
+    }
+
+    fn requirements<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Vec<Requirement>> {
+        self.gather(spec).boxed()
+    }
+
+    fn changes(&self) -> mpsc::Receiver<ServiceId> {
+        watch::subscribe(&self.watch, &self.engine)
+    }
+}
+
+/// The part of a specification that this mode is about.
+fn docker_spec(spec: &ServiceSpec) -> Result<&DockerSpec, BackendError> {
+    match &spec.deployment {
+        Deployment::Docker(docker) => Ok(docker),
+        Deployment::Binary(_) | Deployment::DockerCompose(_) | Deployment::Kubernetes(_) | Deployment::Remote(_) => {
+            Err(BackendError {
+                kind: ErrorKind::Misconfigured,
+                message: format!("{} is not a service of docker mode", spec.id),
+                remedy: None,
+            })
+        }
+    }
+}

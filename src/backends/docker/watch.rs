@@ -1,0 +1,146 @@
+//! What changes: the engine's event stream, resumed after it was lost.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bollard::models::EventMessage;
+use bollard::query_parameters::EventsOptionsBuilder;
+use futures::StreamExt as _;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+
+use super::container::SERVICE_LABEL;
+use super::engine::{Engine, Refusal};
+use super::look::event_time;
+use crate::model::ServiceId;
+
+/// Hints on their way to the engine of ours.
+const CAPACITY: usize = 64;
+/// The first pause before the stream is opened again.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The pause grows up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A stream begins this long before it is opened: nothing falls between a look and the stream, also when the clocks differ a little.
+/// What is heard twice is looked at twice, and that is all.
+const OVERLAP: Duration = Duration::from_secs(5);
+
+/// Which containers are of interest. Std locks: held for moments, never across an await.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    /// By container name.
+    known: Mutex<BTreeMap<String, ServiceId>>,
+    grew: Notify,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Watch {
+    /// Remembers a service that was looked at. The first one makes the stream be opened.
+    pub(super) fn know(&self, id: &ServiceId, container_name: &str) {
+        let mut known = held(&self.known);
+        if known.get(container_name) != Some(id) {
+            known.insert(container_name.to_owned(), id.clone());
+            self.grew.notify_one();
+        }
+    }
+
+    fn all(&self) -> Vec<ServiceId> {
+        held(&self.known).values().cloned().collect()
+    }
+
+    /// Whom an event concerns: by name, since a container that is not ours but has the name matters too.
+    fn concerned(&self, event: EventMessage) -> Vec<ServiceId> {
+        let attributes = event.actor.and_then(|actor| actor.attributes).unwrap_or_default();
+        // A rename tells the old name with a slash.
+        let names = ["name", "oldName"].map(|key| attributes.get(key).map(|name| name.trim_start_matches('/')));
+        let label = attributes.get(SERVICE_LABEL);
+        let known = held(&self.known);
+        known
+            .iter()
+            .filter(|(name, id)| {
+                names.iter().flatten().any(|named| named == name) || label.is_some_and(|label| label == id.as_str())
+            })
+            .map(|(_, id)| id.clone())
+            .collect()
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is behind these locks is whole at any moment, so a panic elsewhere does not spoil it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A new receiver of names. The task behind it ends when nobody listens.
+pub(super) fn subscribe(watch: &Arc<Watch>, engine: &Arc<Engine>) -> mpsc::Receiver<ServiceId> {
+    let (to, receiver) = mpsc::channel(CAPACITY);
+    let (weak, engine) = (Arc::downgrade(watch), Arc::clone(engine));
+    held(&watch.tasks).spawn(async move {
+        let Some(watch) = weak.upgrade() else { return };
+        // Without a service of this mode, no engine is contacted.
+        let is_empty = || held(&watch.known).is_empty();
+        while is_empty() {
+            tokio::select! {
+                () = watch.grew.notified() => {}
+                () = to.closed() => return,
+            }
+        }
+        tokio::select! {
+            () = to.closed() => {}
+            () = listen(&watch, &engine, &to) => {}
+        }
+    });
+    receiver
+}
+
+async fn listen(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>) {
+    let mut pause = FIRST_PAUSE;
+    let mut was_lost = false;
+    loop {
+        match follow(watch, engine, to, was_lost).await {
+            Ok(()) => {
+                pause = FIRST_PAUSE;
+                was_lost = false;
+            }
+            Err(refusal) => tracing::debug!(why = refusal.words(), "docker's events cannot be heard"),
+        }
+        // Whatever happens from here on is not heard, and whether anything runs may be unknown now.
+        if !was_lost {
+            tell(to, watch.all()).await;
+        }
+        was_lost = true;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Ends well when a stream that was heard is lost.
+async fn follow(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>, was_lost: bool) -> Result<(), Refusal> {
+    let docker = engine.stream().await?;
+    let since = SystemTime::now() - OVERLAP;
+    docker.ping().await.map_err(|error| engine.refusal(&error))?;
+    let words = ["create", "start", "die", "stop", "pause", "unpause", "destroy", "rename"].map(str::to_owned);
+    let filters = [("type".to_owned(), vec!["container".to_owned()]), ("event".to_owned(), words.to_vec())].into();
+    let options = EventsOptionsBuilder::default().since(&event_time(since)).filters(&filters).build();
+    let mut events = std::pin::pin!(docker.events(Some(options)));
+    if was_lost {
+        // It answers again.
+        tell(to, watch.all()).await;
+    }
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => tell(to, watch.concerned(event)).await,
+            Err(error) => {
+                tracing::debug!(%error, "docker's event stream broke");
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn tell(to: &mpsc::Sender<ServiceId>, ids: Vec<ServiceId>) {
+    for id in ids {
+        // Nobody listens any more: then nobody needs to know.
+        drop(to.send(id).await);
+    }
+}
