@@ -10,6 +10,8 @@ mod architecture;
 mod cli;
 mod config;
 mod demo;
+#[cfg(feature = "docker")]
+mod docker;
 mod kills;
 mod process;
 mod pty;

@@ -3,6 +3,8 @@
 //! `--ledger FILE` appends its PID; `--ready-file FILE` makes a file; `--after-ms N` waits; `--port N` listens; `--flood N` prints N
 //! numbered lines; `--trickle N` does so with pauses; `--print TEXT`; `--print-env NAME`; `--show FILE` writes what it inherited; `--spawn-child` starts a copy of itself that
 //! waits for ever; `--daemonize FILE` leaves a grandchild of another session behind, its PID in FILE; `--run-sh LINE` runs a shell line;
+//! `--public-port N` listens on every address; `--end-on-term` exits with 0 on SIGTERM, which the first process of a container ignores
+//! otherwise; `--complain TEXT` prints to standard error;
 //! `--exit N` ends with a code; `--abort`. At the end of the arguments it waits for ever.
 
 use std::fs::{self, File, OpenOptions};
@@ -27,6 +29,15 @@ fn main() {
                 let port: u16 = value().parse().expect("port");
                 kept.push(TcpListener::bind(("127.0.0.1", port)).expect("bind"));
             }
+            "--public-port" => {
+                let port: u16 = value().parse().expect("port");
+                kept.push(TcpListener::bind(("0.0.0.0", port)).expect("bind"));
+            }
+            "--end-on-term" => {
+                // SAFETY: the handler does nothing but leave, which is allowed in one.
+                unsafe { signal(15, leave) };
+            }
+            "--complain" => eprintln!("{}", value()),
             "--flood" => {
                 let n_lines: u64 = value().parse().expect("number");
                 let mut out = std::io::BufWriter::with_capacity(4096, std::io::stdout().lock());
@@ -74,6 +85,16 @@ fn main() {
     loop {
         std::thread::park();
     }
+}
+
+unsafe extern "C" {
+    fn signal(number: i32, handler: extern "C" fn(i32)) -> usize;
+    fn _exit(code: i32) -> !;
+}
+
+extern "C" fn leave(_signal: i32) {
+    // SAFETY: it takes any number and returns never.
+    unsafe { _exit(0) }
 }
 
 /// What this process got from its parent.

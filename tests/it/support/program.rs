@@ -7,22 +7,31 @@ use std::sync::OnceLock;
 /// The path of the compiled `tests/programs/service.rs`.
 pub(crate) fn service() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT
-        .get_or_init(|| {
-            let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/service.rs");
-            let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("service");
-            // Aside first: another test binary may be executing, or building, the same file.
-            let aside = target.with_file_name(format!("service.{}", std::process::id()));
-            let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-            let built = Command::new(compiler)
-                .args(["--edition", "2024", "-C", "opt-level=1", "-C", "debuginfo=0", "-o"])
-                .arg(&aside)
-                .arg(source)
-                .status()
-                .expect("rustc runs");
-            assert!(built.success(), "tests/programs/service.rs does not compile");
-            std::fs::rename(&aside, &target).expect("rename");
-            target
-        })
-        .clone()
+    BUILT.get_or_init(|| compiled("service", &[])).clone()
+}
+
+/// The same for an image that holds nothing else.
+#[cfg(feature = "docker")]
+pub(crate) fn static_service() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| compiled("static-service", &["-C", "target-feature=+crt-static"])).clone()
+}
+
+fn compiled(name: &str, options: &[&str]) -> PathBuf {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/service.rs");
+    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    // Aside first: another test binary may be executing, or building, the same file.
+    let aside = target.with_file_name(format!("{name}.{}", std::process::id()));
+    let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let built = Command::new(compiler)
+        .args(["--edition", "2024", "-C", "opt-level=1", "-C", "debuginfo=0"])
+        .args(options)
+        .arg("-o")
+        .arg(&aside)
+        .arg(source)
+        .status()
+        .expect("rustc runs");
+    assert!(built.success(), "tests/programs/service.rs does not compile");
+    std::fs::rename(&aside, &target).expect("rename");
+    target
 }
