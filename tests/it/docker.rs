@@ -2,7 +2,9 @@
 //! test says so and passes. Everything that is made has a name of its own and is removed.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -18,7 +20,7 @@ use provisioning::preflight::{ConflictKind, Requirement};
 use provisioning::store::Layout;
 
 use crate::process::{DEADLINE, is_present, program};
-use crate::support::program::static_service;
+use crate::support::program::compiled;
 
 fn docker(arguments: &[&str]) -> Output {
     Command::new("docker").args(arguments).stdin(Stdio::null()).output().expect("docker runs")
@@ -120,6 +122,12 @@ impl Drop for Fixture {
         docker(&["rm", "-f", &self.name]);
         docker(&["rmi", "-f", &self.name]);
     }
+}
+
+/// The test program for an image that holds nothing else.
+fn static_service() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| compiled("static-service", &["-C", "target-feature=+crt-static"])).clone()
 }
 
 /// Makes an image from nothing but the test program.

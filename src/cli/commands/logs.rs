@@ -127,19 +127,16 @@ pub(super) async fn of_one(id: &ServiceId, args: LogArgs, session: &Session, fac
 
 /// The logs of all services that have one, each line behind its service's name (A71).
 pub(super) async fn all(args: LogArgs, session: &Session, face: &mut Face) -> Ended {
-    let specs = || session.registry.services.iter();
-    let widest = specs().map(|spec| spec.id.as_str().len()).max().unwrap_or(0);
-    let prefix = |spec: &ServiceSpec| format!("{} | ", pad(spec.id.as_str(), widest));
     let mut streams = Vec::new();
     let mut files = Vec::new();
-    for spec in specs() {
-        if let Some(stream) = stream_of(spec, prefix(spec), args, session) {
+    for spec in &session.registry.services {
+        if let Some(stream) = stream_of(spec, String::new(), args, session) {
             streams.push(stream);
         } else if elsewhere(spec).is_none() {
             let path = session.layout.log_file(&spec.id);
             // Following takes in the logs that are still to come.
             if args.follow || path.symlink_metadata().is_ok() {
-                files.push((prefix(spec), path));
+                files.push((&spec.id, path));
             }
         }
     }
@@ -147,9 +144,15 @@ pub(super) async fn all(args: LogArgs, session: &Session, face: &mut Face) -> En
         face.out.error(&format!("No logs yet below {}", session.layout.logs().display()));
         return Ok(Exit::Done);
     }
+    let names = files.iter().map(|(id, _)| id.as_str()).chain(streams.iter().map(|stream| stream.name.as_str()));
+    let widest = names.map(str::len).max().unwrap_or(0);
+    let prefix = |name: &str| format!("{} | ", pad(name, widest));
+    for stream in &mut streams {
+        stream.prefix = prefix(&stream.name);
+    }
     let n_files = files.len();
     let mut sources: Vec<Source> =
-        files.into_iter().filter_map(|(prefix, path)| print_last(path, prefix, args.lines, face)).collect();
+        files.into_iter().filter_map(|(id, path)| print_last(path, prefix(id.as_str()), args.lines, face)).collect();
     let mut is_complete = sources.len() == n_files;
     if args.follow {
         sources.extend(streams);

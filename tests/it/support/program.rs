@@ -10,14 +10,8 @@ pub(crate) fn service() -> PathBuf {
     BUILT.get_or_init(|| compiled("service", &[])).clone()
 }
 
-/// The same for an image that holds nothing else.
-#[cfg(feature = "docker")]
-pub(crate) fn static_service() -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| compiled("static-service", &["-C", "target-feature=+crt-static"])).clone()
-}
-
-fn compiled(name: &str, options: &[&str]) -> PathBuf {
+/// Compiles it under another name, with options of its own for the compiler.
+pub(crate) fn compiled(name: &str, options: &[&str]) -> PathBuf {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/service.rs");
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     // Aside first: another test binary may be executing, or building, the same file.
