@@ -247,5 +247,7 @@ fn with_docker(
     _environment: &Environment,
     _layout: &Layout,
 ) -> (ByMode, Arc<dyn Host>, Arc<dyn OutputSource>) {
-    (backend, host, Arc::new(crate::engine::ports::NoOutput))
+    use crate::engine::ports::NoOutput;
+
+    (backend, host, Arc::new(NoOutput))
 }

@@ -239,8 +239,8 @@ Use --force to stop anyway";
 fn a_mode_that_cannot_act_yet_is_unknown_and_says_why() {
     let home = Home::with(
         "[services.coredns]\ntype = \"infrastructure\"\ncategory = \"dns\"\n\
-         [services.coredns.deployment]\nmode = \"docker\"\n\
-         [services.coredns.deployment.docker]\nimage = \"coredns/coredns:1.11.1\"\n",
+         [services.coredns.deployment]\nmode = \"docker-compose\"\n\
+         [services.coredns.deployment.docker_compose]\ncompose_file = \"/compose.yaml\"\n",
     );
     check(&home.types("platform status"), 0, "Running: 0/1\n❓ coredns - unknown ❓", "");
     check(&home.types("platform health"), 0, "Summary: 0 healthy, 0 unhealthy, 0 not running, 1 unknown", "");
