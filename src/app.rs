@@ -13,13 +13,13 @@ use crate::cli::{self, ConsoleKind, Exit, Purpose, Root, Session, Setup, SetupEr
 use crate::config::{self, Environment};
 use crate::engine::handle::Handle;
 use crate::engine::operation::{Request, Targets, Verb};
-use crate::engine::ports::{Host, LogSource, OutputSource};
+use crate::engine::ports::{Host, OutputSource};
 use crate::engine::{self, Options, Ports};
 use crate::health::Prober;
 use crate::host::System;
 use crate::lifecycle::machine::{Probing, Tending};
-use crate::logs::FileLogs;
 use crate::logs::tracing::{PaneLayer, Sink};
+use crate::logs::{AllLogs, FileLogs};
 use crate::model::{Actor, Mode, StopHow};
 use crate::report::Style;
 use crate::store::handover::Rotation;
@@ -193,18 +193,13 @@ fn open(setup: &Setup, environment: &Environment, layout: Layout, probing: Probi
         Purpose::Observe => Tending::No,
         Purpose::Operate => Tending::Yes,
     };
-    let file_logs = Arc::new(FileLogs::new(layout.clone()));
-    let (ports, output) = ports(environment, &layout, file_logs)?;
+    let (ports, output) = ports(environment, &layout)?;
     let handle = engine::spawn(registry.clone(), ports, Options { probing, tending });
     Ok(Session { registry: Arc::new(registry), handle, layout, output })
 }
 
 /// The adapters of this build, and where the output of those services comes from that write no log file.
-fn ports(
-    environment: &Environment,
-    layout: &Layout,
-    logs: Arc<dyn LogSource>,
-) -> Result<(Ports, Arc<dyn OutputSource>), SetupError> {
+fn ports(environment: &Environment, layout: &Layout) -> Result<(Ports, Arc<dyn OutputSource>), SetupError> {
     let unusable = |what: &str, error: std::io::Error| SetupError {
         message: format!("{what}: {error}"),
         remedy: Some("/proc must be mounted and readable".to_owned()),
@@ -220,7 +215,7 @@ fn ports(
         probe: Arc::new(Prober::new()),
         host,
         store: Arc::new(Timeline::new(layout)),
-        logs,
+        logs: Arc::new(AllLogs::new(FileLogs::new(layout.clone()), Arc::clone(&output))),
     };
     Ok((ports, output))
 }

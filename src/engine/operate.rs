@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,9 @@ use crate::preflight::{CheckKind, Finding, Verdict};
 
 /// Lines of a service's log that are quoted when its start fails (R93).
 const LAST_LINES: usize = 10;
+
+/// How long an operation waits for them.
+const LAST_LINES_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Everything an operation needs.
 pub(super) struct Circumstances {
@@ -267,12 +271,12 @@ impl Drive {
             }
             StartEnd::LaunchFailed { message, remedy } => self.fail(id, Failure::Launch { message, remedy }),
             StartEnd::Died { ending, after, restart } => {
-                let last_lines = self.last_lines(id);
+                let last_lines = self.last_lines(id).await;
                 self.fail(id, Failure::DiedDuringStart { ending, after, last_lines, restart });
             }
             StartEnd::NotReadyInTime { message } => {
                 let within = self.service(id).map_or_else(Default::default, |s| s.spec.startup.start_timeout);
-                let last_lines = self.last_lines(id);
+                let last_lines = self.last_lines(id).await;
                 self.fail(id, Failure::NotReadyInTime { within, message, last_lines });
             }
             StartEnd::Superseded => self.fail(id, Failure::Superseded),
@@ -304,8 +308,11 @@ impl Drive {
         }
     }
 
-    fn last_lines(&self, id: &ServiceId) -> Vec<String> {
-        self.service(id).map(|service| self.on.ports.logs.last_lines(&service.spec, LAST_LINES)).unwrap_or_default()
+    async fn last_lines(&self, id: &ServiceId) -> Vec<String> {
+        let Some(spec) = self.service(id).map(|service| Arc::clone(&service.spec)) else { return Vec::new() };
+        // The failure is the news: it does not wait long for what was said before it.
+        let lines = self.on.ports.logs.last_lines(&spec, LAST_LINES);
+        tokio::time::timeout(LAST_LINES_PATIENCE, lines).await.unwrap_or_default()
     }
 
     /// Stops in the plan's order; a service is not stopped while something that needs it could not be.

@@ -161,5 +161,5 @@ impl OutputSource for NoOutput {
 /// Where the lines of a service come from, for the faces.
 pub trait LogSource: Send + Sync {
     /// The newest lines of a failed start, for M11; empty when there are none.
-    fn last_lines(&self, spec: &ServiceSpec, n_lines: usize) -> Vec<String>;
+    fn last_lines<'a>(&'a self, spec: &'a ServiceSpec, n_lines: usize) -> BoxFuture<'a, Vec<String>>;
 }

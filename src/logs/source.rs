@@ -1,7 +1,11 @@
-//! Log files of services, behind the engine's port.
+//! Log files of services, and the output of those that have none, behind the engine's port.
+
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, FutureExt as _};
 
 use super::{Tabs, file, is_start_marker, sanitize};
-use crate::engine::ports::LogSource;
+use crate::engine::ports::{Following, LogSource, Output, OutputSource};
 use crate::model::ServiceSpec;
 use crate::store::Layout;
 
@@ -18,9 +22,54 @@ impl FileLogs {
     }
 }
 
+/// Files where there are files, streams where there are none.
+#[derive(Debug, Clone)]
+pub struct AllLogs {
+    files: FileLogs,
+    streams: Arc<dyn OutputSource>,
+}
+
+impl AllLogs {
+    /// Files of `files`, and `streams` for the services that have one there.
+    pub fn new(files: FileLogs, streams: Arc<dyn OutputSource>) -> Self {
+        Self { files, streams }
+    }
+}
+
+impl LogSource for AllLogs {
+    /// As [`FileLogs`] does it.
+    fn last_lines<'a>(&'a self, spec: &'a ServiceSpec, n_lines: usize) -> BoxFuture<'a, Vec<String>> {
+        let Some(mut stream) = self.streams.output(spec, n_lines, Following::No) else {
+            return self.files.last_lines(spec, n_lines);
+        };
+        async move {
+            let mut lines = Vec::new();
+            while let Some(batch) = stream.recv().await {
+                for piece in batch {
+                    match piece {
+                        Output::Line(bytes) => lines.push(sanitize(&bytes, Tabs::Keep).into_owned()),
+                        // What came before is of another run.
+                        Output::Started { .. } => lines.clear(),
+                        Output::NoneYet(_) => {}
+                        Output::Problem(why) => tracing::warn!(service = %spec.id, why, "cannot read its output"),
+                    }
+                }
+            }
+            lines
+        }
+        .boxed()
+    }
+}
+
 impl LogSource for FileLogs {
+    fn last_lines<'a>(&'a self, spec: &'a ServiceSpec, n_lines: usize) -> BoxFuture<'a, Vec<String>> {
+        std::future::ready(self.tail(spec, n_lines)).boxed()
+    }
+}
+
+impl FileLogs {
     /// What came since the newest start, cleaned for a terminal. A log that cannot be read gives none: the failed start is the news, not that.
-    fn last_lines(&self, spec: &ServiceSpec, n_lines: usize) -> Vec<String> {
+    fn tail(&self, spec: &ServiceSpec, n_lines: usize) -> Vec<String> {
         let path = self.layout.log_file(&spec.id);
         match file::tail(&path, n_lines) {
             Ok(lines) => {
@@ -38,7 +87,6 @@ impl LogSource for FileLogs {
 #[cfg(test)]
 mod tests {
     use super::FileLogs;
-    use crate::engine::ports::LogSource;
     use crate::model::ServiceId;
     use crate::store::{Layout, marker};
     use crate::testkit::builders::service;
@@ -55,8 +103,8 @@ mod tests {
         std::fs::write(layout.log_file(&id), log).unwrap();
         let logs = FileLogs::new(layout);
         let spec = service("api", "");
-        assert_eq!(logs.last_lines(&spec, 10), ["bad config", "giving up"]);
-        assert_eq!(logs.last_lines(&spec, 1), ["giving up"]);
-        assert!(logs.last_lines(&service("other", ""), 5).is_empty());
+        assert_eq!(logs.tail(&spec, 10), ["bad config", "giving up"]);
+        assert_eq!(logs.tail(&spec, 1), ["giving up"]);
+        assert!(logs.tail(&service("other", ""), 5).is_empty());
     }
 }

@@ -21,6 +21,8 @@ const BATCH: usize = 256;
 const MAX_LINE: usize = 1024 * 1024;
 /// From one attempt to read to the next, when the stream broke or cannot be opened.
 const PAUSE: Duration = Duration::from_millis(500);
+/// The engine notes the start of a run when the process already prints: what is older than this is surely of an earlier run.
+const STAMPING: Duration = Duration::from_secs(1);
 
 impl OutputSource for DockerBackend {
     fn output(&self, spec: &ServiceSpec, n_lines: usize, following: Following) -> Option<mpsc::Receiver<Vec<Output>>> {
@@ -47,6 +49,8 @@ struct Position {
     written_at: String,
     /// How many lines of that moment were read.
     n_then: usize,
+    /// Nothing was read before.
+    is_fresh: bool,
 }
 
 struct Reader {
@@ -124,14 +128,16 @@ impl Reader {
             .follow(following == Following::Yes && container.is_running());
         let before = self.at.take();
         let is_same = before.as_ref().is_some_and(|at| at.container == container.id);
-        let is_new_run = before.as_ref().is_some_and(|at| !is_same || at.run != container.started_at);
+        // One that was only made so far has had no run before.
+        let had_run = before.as_ref().is_some_and(|at| moment(&at.run).is_some());
+        let is_new_run = had_run && before.as_ref().is_some_and(|at| !is_same || at.run != container.started_at);
         let (mut at, mut n_skip) = match before.filter(|_| is_same) {
             Some(at) => {
                 // Whole seconds only: what of that second was read is left out below.
                 let since = moment(&at.written_at).and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
                 options = options.since(since.and_then(|at| i32::try_from(at.as_secs()).ok()).unwrap_or_default());
                 let n_skip = at.n_then;
-                (at, n_skip)
+                (Position { is_fresh: false, ..at }, n_skip)
             }
             None => {
                 let tail = if is_new_run { "all".to_owned() } else { self.n_lines.to_string() };
@@ -142,6 +148,7 @@ impl Reader {
                         run: String::new(),
                         written_at: String::new(),
                         n_then: 0,
+                        is_fresh: true,
                     },
                     0,
                 )
@@ -153,6 +160,10 @@ impl Reader {
             let started = Output::Started { instance: container.instance(), at: moment(&container.started_at) };
             self.send(vec![started]).await?;
         }
+        // Where older runs of this container reach into the newest lines, this one's beginning is marked.
+        let began = moment(&container.started_at);
+        let is_before = |at: SystemTime| began.is_some_and(|began| at + STAMPING < began);
+        let mut is_of_older_run = false;
         let mut lines = Lines::default();
         let mut messages = std::pin::pin!(docker.logs(&container.id, Some(options.build())).ready_chunks(BATCH));
         let mut result = Ok(());
@@ -175,6 +186,13 @@ impl Reader {
                         } else {
                             at.written_at = written_at.to_owned();
                             at.n_then = 1;
+                        }
+                        if at.is_fresh {
+                            let is_older = moment(written_at).is_some_and(is_before);
+                            if is_of_older_run && !is_older {
+                                batch.push(Output::Started { instance: container.instance(), at: began });
+                            }
+                            is_of_older_run = is_older;
                         }
                         batch.extend(lines.push(stream, text).map(Output::Line));
                     }
