@@ -15,7 +15,7 @@ mod snapshot;
 mod spec;
 mod state;
 
-pub use diagnostic::{Code, Diagnostic, Place, Severity};
+pub use diagnostic::{Code, Diagnostic, Place, Related, Severity};
 pub use diff::{EDITED_NOTE, FieldDiff, RegistryDiff, ServiceDiff, TakesEffect};
 pub use event::{Actor, Event, Happening};
 pub use health::{HISTORY_LENGTH, Health, HealthHistory, ProbeOutcome, ProbeReport, ProbeVerdict};
