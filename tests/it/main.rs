@@ -11,4 +11,5 @@ mod cli;
 mod config;
 mod demo;
 mod process;
+mod schema;
 mod support;
