@@ -10,6 +10,8 @@ mod architecture;
 mod cli;
 mod config;
 mod demo;
+mod kills;
 mod process;
 mod schema;
+mod pty;
 mod support;
