@@ -200,7 +200,7 @@ impl Supervisor {
         let gone: Vec<ServiceId> = self
             .services
             .values()
-            .filter(|service| self.registry.position(service.id()).is_none() && !service.state.is_alive())
+            .filter(|service| !self.graph.contains(service.id()) && !service.state.is_alive())
             .map(|service| service.id().clone())
             .collect();
         for id in gone {
@@ -214,7 +214,7 @@ impl Supervisor {
         let mut services: Vec<Arc<ServiceSnapshot>> = registered.cloned().collect();
         if services.len() < self.services.len() {
             let mut strangers: Vec<&Arc<ServiceSnapshot>> =
-                self.services.values().filter(|service| self.registry.position(service.id()).is_none()).collect();
+                self.services.values().filter(|service| !self.graph.contains(service.id())).collect();
             strangers.sort_by(|a, b| a.id().cmp(b.id()));
             services.extend(strangers.into_iter().map(with_stranger_note));
         }

@@ -331,8 +331,12 @@ impl Host for World {
             .boxed()
     }
 
-    fn port_holder(&self, port: u16) -> BoxFuture<'_, Option<PortHolder>> {
-        async move { self.table().held_ports.get(&port).cloned() }.boxed()
+    fn port_holders<'a>(&'a self, ports: &'a [u16]) -> BoxFuture<'a, HashMap<u16, PortHolder>> {
+        async move {
+            let held = &self.table().held_ports;
+            ports.iter().filter_map(|port| Some((*port, held.get(port)?.clone()))).collect()
+        }
+        .boxed()
     }
 
     fn is_descendant(&self, pid: u32, ancestor: u32) -> bool {
