@@ -27,7 +27,7 @@ pub enum Found {
 /// Reads a state file.
 ///
 /// # Errors
-/// When the directory cannot be entered for a reason other than absence; an unusable file is no error.
+/// When the directory is there and cannot be entered or is not ours: then nothing is known. An unusable file is no error.
 pub fn read(path: &Path) -> io::Result<Found> {
     let file = match directory::open_regular(path, OFlags::RDONLY) {
         Ok(file) => file,
@@ -35,7 +35,7 @@ pub fn read(path: &Path) -> io::Result<Found> {
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
             return Ok(Found::Unusable("it is a symbolic link".into()));
         }
-        // The directory is not ours, or the file is none: the words say which.
+        // The file is none, or not ours: the words say which.
         Err(error) if error.kind() == io::ErrorKind::Other => return Ok(Found::Unusable(error.to_string())),
         Err(error) => return Err(error),
     };
