@@ -751,7 +751,8 @@ impl Turn {
     }
 
     fn observed(&mut self, observed: Observed) {
-        let Observed { presence, intent, restarts, last_exit, notes } = observed;
+        let Observed { presence, entered, intent, restarts, last_exit, notes } = observed;
+        let before = self.machine.state.kind();
         let machine = &mut self.machine;
         machine.restarts = restarts;
         machine.last_exit = last_exit.or(machine.last_exit);
@@ -789,6 +790,26 @@ impl Turn {
                 self.settle(presence);
             }
         }
+        if let Some(entered) = entered.filter(|_| self.machine.state.kind() != before) {
+            self.date_back(entered);
+        }
+    }
+
+    /// What another copy of the tool did, or a guardian, happened when it did and not when this engine looked.
+    fn date_back(&mut self, entered: Instant) {
+        let machine = &mut self.machine;
+        let entered = entered.min(self.now);
+        match &mut machine.state {
+            ServiceState::Stopping { deadline, .. } => *deadline = entered + machine.policy.stop_timeout,
+            ServiceState::Backoff { .. } | ServiceState::Failed { .. } => {}
+            ServiceState::Unknown { .. }
+            | ServiceState::Stopped
+            | ServiceState::Waiting { .. }
+            | ServiceState::Launching { .. }
+            | ServiceState::Starting { .. }
+            | ServiceState::Running { .. } => return,
+        }
+        machine.entered = entered;
     }
 
     fn started_by_another(&mut self, instance: Instance, since: Instant) {
