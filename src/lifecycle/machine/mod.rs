@@ -28,6 +28,9 @@ const SHORTEST_READINESS_DELAY: Duration = Duration::from_millis(1);
 /// The longest delay between two probes of a service that is starting.
 const LONGEST_READINESS_DELAY: Duration = Duration::from_millis(250);
 
+/// Two moments no further apart are one: each look at a pause reads its end from two clocks, one after the other.
+const ONE_MOMENT: Duration = Duration::from_millis(50);
+
 /// Whether this engine keeps asking running services how they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Probing {
@@ -901,15 +904,21 @@ impl Turn {
                 self.enter(ServiceState::Stopped);
             }
             Presence::RestartPending { attempt, until, last } => {
-                let state = ServiceState::Backoff { attempt, until, last };
-                if self.machine.state != state {
-                    if !matches!(self.machine.state, ServiceState::Unknown { .. }) {
-                        self.tell(Happening::Died { ending: last });
-                        let after = until.saturating_duration_since(self.now);
-                        self.tell(Happening::RestartScheduled { attempt, after });
+                let mut is_known_death = false;
+                if let ServiceState::Backoff { attempt: known, until: at, last: ending } = &self.machine.state {
+                    is_known_death = *known == attempt && *ending == last;
+                    if is_known_death && until.max(*at).duration_since(until.min(*at)) <= ONE_MOMENT {
+                        return;
                     }
-                    self.enter(state);
                 }
+                if !matches!(self.machine.state, ServiceState::Unknown { .. }) {
+                    if !is_known_death {
+                        self.tell(Happening::Died { ending: last });
+                    }
+                    let after = until.saturating_duration_since(self.now);
+                    self.tell(Happening::RestartScheduled { attempt, after });
+                }
+                self.enter(ServiceState::Backoff { attempt, until, last });
             }
             Presence::Failed { reason } => {
                 let state = ServiceState::Failed { reason: reason.clone() };

@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use super::{Input, Machine, Policy, Probing, StopFailure, Tending, step};
+use super::{Effect, Input, Machine, Policy, Probing, StopFailure, Tending, step};
 use crate::model::{
-    Ending, FailureReason, Guardian, Instance, Launch, LaunchOrigin, Observed, Presence, ProbeOutcome, ProbeReport,
+    Ending, FailureReason, Guardian, Happening, Instance, Launch, LaunchOrigin, Observed, Presence, ProbeOutcome, ProbeReport,
     ProbeVerdict, ProcessIdentity, ServiceState, StopHow,
 };
 use crate::testkit::builders::{checked_service, ids};
@@ -226,6 +226,29 @@ fn what_happened_before_anybody_looked_is_told_with_its_own_time() {
     assert_eq!(*deadline, then + policy.stop_timeout, "it counts from when the stop was asked");
     let waiting = Presence::RestartPending { attempt: 1, until: now + 1000 * MS, last: Ending::Exited(1) };
     assert_eq!(seen(waiting, Some(then)).entered(), then);
+}
+
+/// What a step tells the timeline.
+fn told(machine: &Machine, input: Input, now: Instant) -> Vec<Happening> {
+    let effects = step(machine.clone(), input, now).effects;
+    effects.into_iter().filter_map(|effect| if let Effect::Tell(what) = effect { Some(what) } else { None }).collect()
+}
+
+#[test]
+fn a_death_is_told_once_however_often_its_pause_is_looked_at() {
+    let now = Instant::now();
+    let (_, running) = states(now).into_iter().find(|(name, _)| *name == "running, healthy").unwrap();
+    let waiting = |until| observed(Presence::RestartPending { attempt: 1, until, last: Ending::Exited(1) });
+    let until = now + 4_000 * MS;
+    assert_eq!(told(&running, waiting(until), now).len(), 2, "that it died, and when it comes back");
+    let paused = after(running, [waiting(until)], now);
+    // Each look reads the moment from another clock.
+    assert_eq!(told(&paused, waiting(until + Duration::from_micros(3)), now), []);
+    // The guardian was still clearing up when it was first looked at.
+    let later = told(&paused, waiting(until + 1_000 * MS), now);
+    assert!(matches!(later.as_slice(), [Happening::RestartScheduled { attempt: 1, .. }]), "{later:?}");
+    let next = observed(Presence::RestartPending { attempt: 2, until, last: Ending::Exited(1) });
+    assert_eq!(told(&paused, next, now).len(), 2);
 }
 
 #[test]
