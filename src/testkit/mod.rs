@@ -2,5 +2,4 @@
 
 pub mod builders;
 pub mod fixture;
-pub mod picture;
 pub mod world;

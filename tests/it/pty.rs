@@ -146,6 +146,15 @@ impl Console {
         assert!(!seen.parser.screen().hide_cursor(), "the cursor stayed hidden");
         assert!(!seen.parser.screen().bracketed_paste(), "bracketed paste stayed on");
         assert_eq!(seen.parser.screen().mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+        drop(seen);
+        assert!(self.is_cooked(), "lines are not edited and echoed by the terminal again");
+    }
+
+    /// Whether the terminal edits and echoes lines, as a shell wants it.
+    fn is_cooked(&self) -> bool {
+        use rustix::termios::{LocalModes, tcgetattr};
+        let tty = std::fs::File::open(self.master.as_ref().unwrap().tty_name().unwrap()).unwrap();
+        tcgetattr(&tty).unwrap().local_modes.contains(LocalModes::ICANON | LocalModes::ECHO)
     }
 }
 
@@ -211,6 +220,7 @@ fn every_signal_hands_the_terminal_back() {
     for signal in [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT] {
         let mut console = Console::open(80, 24);
         console.wait_for("Running 0/2");
+        assert!(!console.is_cooked(), "a console reads single keys");
         console.signal(signal);
         console.ended();
         console.assert_handed_back();

@@ -238,15 +238,3 @@ fn text_of_services_cannot_reach_the_terminal() {
         assert!(buffer.content.iter().all(|cell| !cell.symbol().contains(harmful)));
     }
 }
-
-/// `cargo test --lib pictures -- --ignored` writes them to `$PICTURES`.
-#[test]
-#[ignore = "writes pictures for people to look at, where PICTURES says"]
-fn pictures() {
-    let to = std::path::PathBuf::from(std::env::var_os("PICTURES").expect("PICTURES names a directory"));
-    for (width, height) in [(80, 24), (120, 40), (200, 50)] {
-        let screen = Console::demo(width, height).buffer(ColourDepth::True);
-        std::fs::write(to.join(format!("console-{width}x{height}.png")), crate::testkit::picture::png(&screen))
-            .unwrap();
-    }
-}

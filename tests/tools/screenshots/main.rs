@@ -1,7 +1,7 @@
 //! Takes pictures of the real program: `cargo build && cargo run --example screenshots`.
 //!
 //! Runs `provisioning-tui --demo` in a pseudo-terminal at each size, waits until the screen shows what the picture is for, and
-//! writes the cells as `screenshots/<name>.svg` and `screenshots/<name>.png`. With arguments, runs that program instead and takes its
+//! writes the cells as `screenshots/<name>.png`. With arguments, runs that program instead and takes its
 //! picture when it has ended or stopped writing for a second: `… -- <name> <columns>x<rows> <program> [argument …]`.
 //!
 //! The fonts *DejaVu Sans Mono* and *Noto Color Emoji* must be installed (Debian: `fonts-dejavu-core`, `fonts-noto-color-emoji`).
@@ -42,7 +42,7 @@ struct Shot {
 
 const SHOTS: [Shot; 2] = [
     Shot {
-        name: "console-80x24",
+        name: "demo-80x24",
         columns: 80,
         rows: 24,
         keys: "",
@@ -51,7 +51,7 @@ const SHOTS: [Shot; 2] = [
         shows: |screen| row_shows(screen, "api-gateway", |row| row.contains("running") && n_bars(row) >= 6),
     },
     Shot {
-        name: "console-120x40",
+        name: "demo-120x40",
         columns: 120,
         rows: 40,
         keys: "jjj",
@@ -118,11 +118,9 @@ fn built_program() -> Result<PathBuf, Box<dyn Error>> {
 fn save(name: &str, screen: &vt100::Screen) -> Result<(), Box<dyn Error>> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots");
     std::fs::create_dir_all(&directory)?;
-    let svg = draw::svg(screen);
-    let file = directory.join(name);
-    std::fs::write(file.with_extension("svg"), &svg)?;
-    std::fs::write(file.with_extension("png"), png(&svg)?)?;
-    writeln!(std::io::stdout().lock(), "{}\n{}", file.with_extension("png").display(), contents(screen))?;
+    let file = directory.join(name).with_extension("png");
+    std::fs::write(&file, png(&draw::svg(screen))?)?;
+    writeln!(std::io::stdout().lock(), "{}\n{}", file.display(), contents(screen))?;
     Ok(())
 }
 
