@@ -12,8 +12,8 @@ use super::ports::StopError;
 use super::supervisor::Ports;
 use crate::lifecycle::machine::{Effect, Input, Machine, Policy, StartEnd, Step, StopEnd, StopFailure, step};
 use crate::model::{
-    Actor as Cause, Event, Health, HealthHistory, Launch, LaunchOrigin, ProbeOutcome, ServiceId, ServiceSnapshot,
-    ServiceSpec, ServiceState, StateKind, StopHow,
+    Actor as Cause, EDITED_NOTE, Event, Health, HealthHistory, Launch, LaunchOrigin, ProbeOutcome, ServiceDiff,
+    ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StateKind, StopHow,
 };
 
 /// All services that start together probe at most this often.
@@ -87,7 +87,11 @@ impl Crowd {
 
 /// One service's task.
 pub(super) struct Actor {
+    /// What the registry says.
     spec: Arc<ServiceSpec>,
+    /// What the present instance was started with, where the registry was edited since in a way that only counts for the next one: it is
+    /// looked at, tended and stopped as what it is, even when the service is to run in another mode.
+    launched: Option<Arc<ServiceSpec>>,
     machine: Machine,
     history: Arc<HealthHistory>,
     ports: Ports,
@@ -117,6 +121,7 @@ impl Actor {
         Self {
             machine: Machine::new(policy, Instant::now().into_std()),
             spec,
+            launched: None,
             history: Arc::default(),
             ports,
             crowd,
@@ -192,13 +197,22 @@ impl Actor {
             }
             Order::Reconfigure(spec) => {
                 self.machine.reconfigure(policy_of(&spec), Instant::now().into_std());
+                let launched = Arc::clone(self.instance_spec());
+                let is_outdated =
+                    may_have_instance(self.machine.state()) && ServiceDiff::between(&launched, &spec).needs_restart();
+                self.launched = is_outdated.then_some(launched);
                 self.spec = spec;
             }
         }
     }
 
     async fn observe(&self) -> Input {
-        Input::Observed(self.ports.backend.observe(&self.spec).await.map_err(|error| error.message))
+        Input::Observed(self.ports.backend.observe(self.instance_spec()).await.map_err(|error| error.message))
+    }
+
+    /// What the present instance was started with.
+    fn instance_spec(&self) -> &Arc<ServiceSpec> {
+        self.launched.as_ref().unwrap_or(&self.spec)
     }
 
     /// Takes one input in and performs the effects.
@@ -214,6 +228,9 @@ impl Actor {
         }
         let Step { machine, effects } = step(self.machine.clone(), input, now);
         self.machine = machine;
+        if !may_have_instance(self.machine.state()) {
+            self.launched = None;
+        }
         self.count_starting();
         self.machine.space_probes(now + self.crowd.probe_spacing());
         for effect in effects {
@@ -236,6 +253,7 @@ impl Actor {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Launch => {
+                self.launched = None;
                 let (backend, spec, launches) =
                     (Arc::clone(&self.ports.backend), Arc::clone(&self.spec), Arc::clone(&self.crowd.launches));
                 self.tasks.spawn(async move {
@@ -248,7 +266,7 @@ impl Actor {
                 });
             }
             Effect::Stop { how, grace } => {
-                let (backend, spec) = (Arc::clone(&self.ports.backend), Arc::clone(&self.spec));
+                let (backend, spec) = (Arc::clone(&self.ports.backend), Arc::clone(self.instance_spec()));
                 self.tasks.spawn(async move {
                     Input::StopReported(backend.stop(&spec, how, grace).await.map_err(|error| StopFailure {
                         remedy: match &error {
@@ -268,7 +286,7 @@ impl Actor {
             }
             Effect::Tend => {
                 let (backend, spec, hint) =
-                    (Arc::clone(&self.ports.backend), Arc::clone(&self.spec), Arc::clone(&self.hint));
+                    (Arc::clone(&self.ports.backend), Arc::clone(self.instance_spec()), Arc::clone(&self.hint));
                 self.tasks.spawn(async move {
                     if let Err(error) = backend.tend(&spec).await {
                         tracing::warn!(service = %spec.id, %error, "the guardian could not be replaced");
@@ -323,6 +341,10 @@ impl Actor {
     }
 
     async fn report(&mut self) {
+        let mut notes = self.machine.notes().to_vec();
+        if self.launched.is_some() && !notes.iter().any(|note| note == EDITED_NOTE) {
+            notes.push(EDITED_NOTE.to_owned());
+        }
         let snapshot = ServiceSnapshot {
             spec: Arc::clone(&self.spec),
             intent: self.machine.intent(),
@@ -333,7 +355,7 @@ impl Actor {
             history: Arc::clone(&self.history),
             restarts: self.machine.restarts(),
             last_exit: self.machine.last_exit(),
-            notes: self.machine.notes().to_vec(),
+            notes,
         };
         if self.reported.as_ref().is_some_and(|reported| looks_the_same(reported, &snapshot)) {
             return;
@@ -342,6 +364,19 @@ impl Actor {
         self.reported = Some(Arc::clone(&snapshot));
         // The supervisor ends before its actors only when everything ends.
         let _ = self.reports.send(Report { snapshot }).await;
+    }
+}
+
+/// Whether something of an earlier launch may be there: it runs, is on its way, or will come back as it was.
+fn may_have_instance(state: &ServiceState) -> bool {
+    match state {
+        ServiceState::Unknown { .. }
+        | ServiceState::Launching { .. }
+        | ServiceState::Starting { .. }
+        | ServiceState::Running { .. }
+        | ServiceState::Stopping { .. }
+        | ServiceState::Backoff { .. } => true,
+        ServiceState::Stopped | ServiceState::Waiting { .. } | ServiceState::Failed { .. } => false,
     }
 }
 
