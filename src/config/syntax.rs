@@ -12,11 +12,15 @@ use super::findings::{Finding, Findings};
 /// How far above a second definition the first is looked for, in lines, so that a huge file is not searched again and again.
 const MAX_LOOK_BACK: usize = 10_000;
 
-/// Reports the parser's errors: of each line the first, since one slip makes the parser stumble several times.
+/// How many lines without an error may lie between two of one run.
+const MAX_GAP: usize = 2;
+
+/// Reports the parser's errors: of each line the first, since one slip makes the parser stumble several times, and of an array or
+/// inline table that is not closed the first, since it makes an element of every line that follows.
 pub(super) fn report(document: &Document<'_>, errors: &[toml::de::Error], findings: &mut Findings) {
     let mut errors: Vec<(Option<Range<usize>>, &str)> = errors.iter().map(|e| (e.span(), e.message())).collect();
     errors.sort_by_key(|(span, _)| span.as_ref().map(|span| span.start));
-    let mut last_line = None;
+    let mut last: Option<(usize, &str)> = None;
     for (span, message) in errors {
         if !findings.wants_hints() {
             return;
@@ -26,12 +30,24 @@ pub(super) fn report(document: &Document<'_>, errors: &[toml::de::Error], findin
             continue;
         };
         let line = document.line(span.start);
-        if last_line == Some(line) {
+        let is_consequence = last.is_some_and(|(last, told)| {
+            line == last || (is_of_unclosed(message) && is_of_unclosed(told) && line <= last + 1 + MAX_GAP)
+        });
+        // The second error of a line does not end a run of others.
+        last = match last {
+            Some((same, told)) if same == line => Some((line, told)),
+            Some(_) | None => Some((line, message)),
+        };
+        if is_consequence {
             continue;
         }
-        last_line = Some(line);
         findings.add(document, None, span.clone(), finding(document, span, message));
     }
+}
+
+/// Whether these are the parser's words for a line after a bracket or brace that is not closed.
+fn is_of_unclosed(message: &str) -> bool {
+    message.starts_with("missing comma between") || message.starts_with("missing key for inline table element")
 }
 
 /// Every value below a key that says `env`, wherever it stands: environments hold secrets.

@@ -19,8 +19,12 @@ use crate::model::{
 /// All services that start together probe at most this often.
 const READINESS_PROBES_PER_SECOND: u32 = 5_000;
 
-/// How many services may be launched at the same moment: a launch is two processes, and more at once only slow each other down.
-pub(super) const LAUNCHES_AT_ONCE: usize = 16;
+/// How many services may be launched at the same moment for each processor: a launch is two processes that write into the same few
+/// directories, and more at once only wait for each other.
+const LAUNCHES_PER_PROCESSOR: usize = 2;
+
+/// The least that are launched at once, since a launch also waits: for the disk, and for another copy of the tool.
+const MIN_LAUNCHES_AT_ONCE: usize = 4;
 
 /// What an actor is told.
 #[derive(Debug)]
@@ -69,7 +73,9 @@ pub(super) struct Crowd {
 
 impl Crowd {
     pub(super) fn new() -> Self {
-        Self { n_starting: Arc::new(AtomicUsize::new(0)), launches: Arc::new(Semaphore::new(LAUNCHES_AT_ONCE)) }
+        let n_processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let n_launches = (n_processors * LAUNCHES_PER_PROCESSOR).max(MIN_LAUNCHES_AT_ONCE);
+        Self { n_starting: Arc::new(AtomicUsize::new(0)), launches: Arc::new(Semaphore::new(n_launches)) }
     }
 
     /// The shortest distance between two readiness probes of one service, given how many are starting.

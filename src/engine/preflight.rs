@@ -1,60 +1,76 @@
 //! Gathers the facts that [`crate::preflight::judge`] judges, for all services of a plan at once.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
 
 use futures::future::join_all;
 
 use super::supervisor::Ports;
 use crate::graph::Graph;
-use crate::model::{Instance, ServiceId, ServiceSpec, Snapshot};
-use crate::preflight::{Conflict, ConflictKind, DependencyFact, Facts, Finding, PortFact, Verdict, judge};
+use crate::model::{Instance, ServiceId, ServiceSnapshot, ServiceSpec, Snapshot};
+use crate::preflight::{Conflict, ConflictKind, DependencyFact, Facts, Finding, PortFact, PortHolder, Verdict, judge};
 
 /// The findings of each of `services`, which are in startup order so that a dependency's findings are known when its dependents are judged.
+///
+/// The machine is looked at once for all of them: a look costs the same for one service as for hundreds.
 pub(super) async fn check_all(
     services: &[ServiceId],
     snapshot: &Snapshot,
     graph: &Graph,
     ports: &Ports,
 ) -> HashMap<ServiceId, Vec<Finding>> {
-    let specs: Vec<&Arc<ServiceSpec>> =
-        services.iter().filter_map(|id| snapshot.service(id.as_str())).map(|service| &service.spec).collect();
-    let gathered = join_all(specs.iter().map(|spec| gather(spec, snapshot, ports))).await;
+    let known: HashMap<&str, &ServiceSnapshot> =
+        snapshot.services.iter().map(|service| (service.id().as_str(), &**service)).collect();
+    let checked: Vec<&ServiceSnapshot> = services.iter().filter_map(|id| known.get(id.as_str()).copied()).collect();
+    let requirements = join_all(checked.iter().map(|service| ports.backend.requirements(&service.spec)));
+    let (requirements, taken, strangers) =
+        tokio::join!(requirements, taken_ports(&checked, ports), strangers(&checked, &known, ports));
     let mut findings: HashMap<ServiceId, Vec<Finding>> = HashMap::new();
-    for (spec, mut facts) in specs.iter().zip(gathered) {
-        facts.dependencies = dependency_facts(spec, snapshot, graph, &findings);
+    for (service, requirements) in checked.into_iter().zip(requirements) {
+        let spec = &service.spec;
+        let facts = Facts {
+            requirements,
+            ports: port_fact(service, &taken, ports).into_iter().collect(),
+            conflicts: conflicts(spec, snapshot, &strangers),
+            dependencies: dependency_facts(spec, &known, graph, &findings),
+        };
         findings.insert(spec.id.clone(), judge(spec, &facts));
     }
     findings
 }
 
-async fn gather(spec: &ServiceSpec, snapshot: &Snapshot, ports: &Ports) -> Facts {
-    let (requirements, taken, strangers) = tokio::join!(
-        ports.backend.requirements(spec),
-        taken_ports(spec, snapshot, ports),
-        unregistered_conflicts(spec, snapshot, ports),
-    );
-    let mut conflicts = registered_conflicts(spec, snapshot);
-    conflicts.extend(strangers);
-    // As the registry names them, whoever was found first.
-    conflicts.sort_by_key(|conflict| spec.conflicts.iter().position(|name| *name == conflict.name));
-    Facts { requirements, ports: taken, conflicts, dependencies: Vec::new() }
+async fn taken_ports(services: &[&ServiceSnapshot], ports: &Ports) -> HashMap<u16, PortHolder> {
+    let wanted: Vec<u16> = services.iter().filter_map(|service| service.spec.health_port()).collect();
+    ports.host.port_holders(&wanted).await
 }
 
 /// A port that is held by the service itself is no conflict (R187).
-async fn taken_ports(spec: &ServiceSpec, snapshot: &Snapshot, ports: &Ports) -> Vec<PortFact> {
-    let Some(port) = spec.health_port() else {
-        return Vec::new();
-    };
-    let Some(holder) = ports.host.port_holder(port).await else {
-        return Vec::new();
-    };
-    let own = snapshot.service(spec.id.as_str()).and_then(|service| service.state.instance()).and_then(Instance::pid);
-    let is_own = match (holder.pid, own) {
+fn port_fact(service: &ServiceSnapshot, taken: &HashMap<u16, PortHolder>, ports: &Ports) -> Option<PortFact> {
+    let port = service.spec.health_port()?;
+    let holder = taken.get(&port)?;
+    let is_own = match (holder.pid, service.state.instance().and_then(Instance::pid)) {
         (Some(pid), Some(own)) => ports.host.is_descendant(pid, own),
         (None, _) | (_, None) => false,
     };
-    if is_own { Vec::new() } else { vec![PortFact { port, holder }] }
+    (!is_own).then(|| PortFact { port, holder: holder.clone() })
+}
+
+/// What runs of all names that are conflicts and no services of ours.
+async fn strangers(
+    services: &[&ServiceSnapshot],
+    known: &HashMap<&str, &ServiceSnapshot>,
+    ports: &Ports,
+) -> Vec<Conflict> {
+    let names: BTreeSet<&String> = services.iter().flat_map(|service| &service.spec.conflicts).collect();
+    let names: Vec<String> = names.into_iter().filter(|name| !known.contains_key(name.as_str())).cloned().collect();
+    if names.is_empty() { Vec::new() } else { ports.host.running_strangers(&names).await }
+}
+
+/// As the registry names them, whoever was found first.
+fn conflicts(spec: &ServiceSpec, snapshot: &Snapshot, strangers: &[Conflict]) -> Vec<Conflict> {
+    let mut conflicts = registered_conflicts(spec, snapshot);
+    conflicts.extend(strangers.iter().filter(|found| spec.conflicts.contains(&found.name)).cloned());
+    conflicts.sort_by_key(|conflict| spec.conflicts.iter().position(|name| *name == conflict.name));
+    conflicts
 }
 
 /// Registered conflicts count in both directions (A53).
@@ -71,15 +87,10 @@ fn registered_conflicts(spec: &ServiceSpec, snapshot: &Snapshot) -> Vec<Conflict
         .collect()
 }
 
-async fn unregistered_conflicts(spec: &ServiceSpec, snapshot: &Snapshot, ports: &Ports) -> Vec<Conflict> {
-    let names: Vec<String> = spec.conflicts.iter().filter(|name| snapshot.service(name).is_none()).cloned().collect();
-    if names.is_empty() { Vec::new() } else { ports.host.running_strangers(&names).await }
-}
-
 /// A dependency is available when it runs, or when its own checks pass (R169).
 fn dependency_facts(
     spec: &ServiceSpec,
-    snapshot: &Snapshot,
+    known: &HashMap<&str, &ServiceSnapshot>,
     graph: &Graph,
     findings: &HashMap<ServiceId, Vec<Finding>>,
 ) -> Vec<DependencyFact> {
@@ -88,7 +99,7 @@ fn dependency_facts(
         .iter()
         .map(|id| DependencyFact { id: id.clone(), problem: Some("is not registered".to_owned()) });
     let registered = graph.dependencies(&spec.id).into_iter().map(|id| {
-        let runs = snapshot.service(id.as_str()).is_some_and(|service| service.state.is_alive());
+        let runs = known.get(id.as_str()).is_some_and(|service| service.state.is_alive());
         let problem = if runs {
             None
         } else {

@@ -211,7 +211,14 @@ impl Backend for World {
                 | Presence::Leaving { .. }
                 | Presence::RestartPending { .. } => None,
             };
-            Ok(Observed { presence, intent: service.intent, restarts: 0, last_exit, notes: Vec::new() })
+            Ok(Observed {
+                presence,
+                entered: None,
+                intent: service.intent,
+                restarts: 0,
+                last_exit,
+                notes: Vec::new(),
+            })
         }
         .boxed()
     }
@@ -339,8 +346,12 @@ impl Host for World {
             .boxed()
     }
 
-    fn port_holder(&self, port: u16) -> BoxFuture<'_, Option<PortHolder>> {
-        async move { self.table().held_ports.get(&port).cloned() }.boxed()
+    fn port_holders<'a>(&'a self, ports: &'a [u16]) -> BoxFuture<'a, HashMap<u16, PortHolder>> {
+        async move {
+            let held = &self.table().held_ports;
+            ports.iter().filter_map(|port| Some((*port, held.get(port)?.clone()))).collect()
+        }
+        .boxed()
     }
 
     fn is_descendant(&self, pid: u32, ancestor: u32) -> bool {
