@@ -13,5 +13,6 @@ mod demo;
 mod kills;
 mod process;
 mod pty;
+mod pty_registry;
 mod schema;
 mod support;
