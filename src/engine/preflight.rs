@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
+use super::handle::Inspection;
 use super::supervisor::Ports;
 use crate::graph::Graph;
 use crate::model::{Instance, ServiceId, ServiceSpec, Snapshot};
-use crate::preflight::{Conflict, ConflictKind, DependencyFact, Facts, Finding, PortFact, Verdict, judge};
+use crate::preflight::{
+    Conflict, ConflictKind, DependencyFact, Facts, Finding, PortFact, Verdict, judge, judge_circumstances,
+    judge_requirements,
+};
 
 /// The findings of each of `services`, which are in startup order so that a dependency's findings are known when its dependents are judged.
 pub(super) async fn check_all(
@@ -17,15 +21,49 @@ pub(super) async fn check_all(
     graph: &Graph,
     ports: &Ports,
 ) -> HashMap<ServiceId, Vec<Finding>> {
-    let specs: Vec<&Arc<ServiceSpec>> =
-        services.iter().filter_map(|id| snapshot.service(id.as_str())).map(|service| &service.spec).collect();
+    let facts = facts_of_all(services, snapshot, graph, ports).await;
+    facts.into_iter().map(|(spec, facts)| (spec.id.clone(), judge(&spec, &facts))).collect()
+}
+
+/// The same findings, apart by whether they hold whatever else runs. In the order of `services`, which are in startup order.
+pub(super) async fn inspect_all(
+    services: &[ServiceId],
+    snapshot: &Snapshot,
+    graph: &Graph,
+    ports: &Ports,
+) -> Vec<Inspection> {
+    let facts = facts_of_all(services, snapshot, graph, ports).await;
+    let inspection = |(spec, facts): (Arc<ServiceSpec>, Facts)| Inspection {
+        requirements: judge_requirements(&facts),
+        circumstances: judge_circumstances(&spec, &facts),
+        service: spec.id.clone(),
+    };
+    facts.into_iter().map(inspection).collect()
+}
+
+async fn facts_of_all(
+    services: &[ServiceId],
+    snapshot: &Snapshot,
+    graph: &Graph,
+    ports: &Ports,
+) -> Vec<(Arc<ServiceSpec>, Facts)> {
+    let specs: Vec<Arc<ServiceSpec>> = services
+        .iter()
+        .filter_map(|id| snapshot.service(id.as_str()))
+        .map(|service| Arc::clone(&service.spec))
+        .collect();
     let gathered = join_all(specs.iter().map(|spec| gather(spec, snapshot, ports))).await;
-    let mut findings: HashMap<ServiceId, Vec<Finding>> = HashMap::new();
-    for (spec, mut facts) in specs.iter().zip(gathered) {
-        facts.dependencies = dependency_facts(spec, snapshot, graph, &findings);
-        findings.insert(spec.id.clone(), judge(spec, &facts));
+    // What keeps each from starting, by name: what its dependents have to know.
+    let mut problems: HashMap<ServiceId, String> = HashMap::new();
+    let mut all = Vec::with_capacity(specs.len());
+    for (spec, mut facts) in specs.into_iter().zip(gathered) {
+        facts.dependencies = dependency_facts(&spec, snapshot, graph, &problems);
+        if let Some(failed) = judge(&spec, &facts).into_iter().find(|finding| finding.verdict == Verdict::Failed) {
+            problems.insert(spec.id.clone(), failed.message);
+        }
+        all.push((spec, facts));
     }
-    findings
+    all
 }
 
 async fn gather(spec: &ServiceSpec, snapshot: &Snapshot, ports: &Ports) -> Facts {
@@ -81,7 +119,7 @@ fn dependency_facts(
     spec: &ServiceSpec,
     snapshot: &Snapshot,
     graph: &Graph,
-    findings: &HashMap<ServiceId, Vec<Finding>>,
+    problems: &HashMap<ServiceId, String>,
 ) -> Vec<DependencyFact> {
     let missing = graph
         .missing(&spec.id)
@@ -89,14 +127,7 @@ fn dependency_facts(
         .map(|id| DependencyFact { id: id.clone(), problem: Some("is not registered".to_owned()) });
     let registered = graph.dependencies(&spec.id).into_iter().map(|id| {
         let runs = snapshot.service(id.as_str()).is_some_and(|service| service.state.is_alive());
-        let problem = if runs {
-            None
-        } else {
-            findings
-                .get(&id)
-                .and_then(|found| found.iter().find(|finding| finding.verdict == Verdict::Failed))
-                .map(|finding| finding.message.clone())
-        };
+        let problem = if runs { None } else { problems.get(&id).cloned() };
         DependencyFact { id, problem }
     });
     missing.chain(registered).collect()

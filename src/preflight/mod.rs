@@ -6,4 +6,4 @@ mod judge;
 
 pub use facts::{Conflict, ConflictKind, DependencyFact, Facts, FileFact, PortFact, PortHolder, Requirement};
 pub use finding::{CheckKind, Finding, Verdict};
-pub use judge::judge;
+pub use judge::{judge, judge_circumstances, judge_requirements};
