@@ -1,11 +1,25 @@
 //! The command tree (B6): names, arguments and flags, with help worth reading. `{program}` stands for the name the program was called by.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::engine::{ArgValueCompleter, PathCompleter, SubcommandCandidates};
 
-use crate::model::Category;
+mod common;
+mod platform;
+mod services;
+
+pub use common::{ActArgs, EventsArgs, JsonArgs, LogArgs, WaitArgs};
+pub use platform::{
+    PlatformCommand, PlatformHealthArgs, PlatformLogsArgs, PlatformRestartArgs, PlatformStartArgs, PlatformStopArgs,
+};
+pub use services::{
+    DependenciesArgs, ListArgs, MonitorArgs, OperationArgs, ServiceArgs, ServiceHealthArgs, ServiceLogsArgs,
+    ServiceRestartArgs, ServiceStartArgs, ServiceStopArgs, ServicesCommand,
+};
+
+use super::complete;
 
 /// One console and one command for all services of the platform.
 ///
@@ -14,6 +28,9 @@ use crate::model::Category;
 #[derive(Debug, Parser)]
 #[command(
     version,
+    // What is no command of ours may be an operation of the platform: `provisioning-OPERATION` on the PATH.
+    allow_external_subcommands = true,
+    add = SubcommandCandidates::new(complete::operations),
     after_help = "\
 Examples:
   {program}                                   open the console
@@ -22,12 +39,19 @@ Examples:
   {program} services start control-center     start one, with what it needs
   {program} services logs orchestrator --follow
   {program} --once --format json              the board for a script
+  {program} server create                     what the operation `server` needs is started,
+                                              then `provisioning-server create` runs
 
 Exit codes:
-  0  done, or healthy
-  1  what was asked for failed, was refused, or is unhealthy
-  2  usage or configuration error; nothing was begun
-  130  interrupted with Ctrl+C; what was started keeps running
+  0    done, or healthy
+  1    what was asked for failed, was refused, is invalid or unhealthy, or took
+       longer than --timeout
+  2    usage or configuration error; nothing was begun
+  130  interrupted with Ctrl+C while waiting; what was started keeps running
+An operation of the platform ends with the exit code of its own program.
+
+Results go to standard output; refusals, errors, notes and progress go to
+standard error. Without a terminal there is no colour; NO_COLOR is honoured.
 
 Registry: --config FILE, else provisioning/config/services.toml or
 config/services.toml here or above, else ~/.provisioning/config/services.toml,
@@ -49,7 +73,7 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct GlobalArgs {
     /// Use this registry file
-    #[arg(long, value_name = "FILE", global = true, help_heading = "Global options")]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Global options", add = ArgValueCompleter::new(PathCompleter::file()))]
     pub config: Option<PathBuf>,
     /// Draw icons as plain ASCII: [up] [--] [..] [!!] [ok] [??]
     #[arg(long, global = true, help_heading = "Global options")]
@@ -83,261 +107,70 @@ pub enum BoardFormat {
     Table,
     /// One JSON object
     Json,
+    /// Metrics in the Prometheus text format, for a node exporter's text file collector
+    Prometheus,
 }
 
-/// The two command groups.
+/// The command groups, and what belongs to neither.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// All services as one system
     #[command(subcommand, arg_required_else_help = true)]
     Platform(PlatformCommand),
-    /// One service at a time
+    /// One service at a time, and what the registry says of all of them
     #[command(subcommand, arg_required_else_help = true)]
     Services(ServicesCommand),
+    /// Print what happened to services, when, and who caused it
+    #[command(after_help = "\
+The newest entries of the timeline, oldest first. It is written by whoever acts:
+consoles, commands, automatic recovery. It is bounded: what is old is forgotten.
+
+Examples:
+  {program} events
+  {program} events orchestrator --lines 200
+  {program} events --follow --json | jq .service      one object a line")]
+    Events(EventsArgs),
+    /// Print the completions of a shell, which offer the services of the registry
+    #[command(after_help = "\
+Put one of these lines into your shell's start-up file:
+  source <({program} completions bash)       # ~/.bashrc
+  source <({program} completions zsh)        # ~/.zshrc, after compinit
+  {program} completions fish | source        # ~/.config/fish/config.fish")]
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one page for each command
+    #[command(after_help = "\
+Examples:
+  {program} man | man -l -
+  {program} man ~/.local/share/man/man1")]
+    Man(ManArgs),
+    /// `provisioning OPERATION …`: an operation of the wider platform.
+    #[command(external_subcommand)]
+    Operation(Vec<OsString>),
 }
 
-/// `platform …`
-#[derive(Debug, Subcommand)]
-pub enum PlatformCommand {
-    /// Start services in dependency order and wait until they are healthy
-    #[command(after_help = "\
-Without names: every service with auto_start = true, and what it needs.
-A service that runs already is left alone, unless --force restarts it.
-
-Examples:
-  {program} platform start
-  {program} platform start orchestrator control-center
-  {program} platform start --force orchestrator")]
-    Start(PlatformStartArgs),
-    /// Stop services in reverse dependency order
-    #[command(after_help = "\
-Without names: every running service. With names: refused while a service
-outside the list needs one of them, unless --force.
-
-Examples:
-  {program} platform stop
-  {program} platform stop api-gateway mcp-server
-  {program} platform stop --force orchestrator")]
-    Stop(PlatformStopArgs),
-    /// Restart services
-    #[command(after_help = "\
-Without names: exactly the services that run now. With names: those; what is
-stopped is started, and running services that need them are named and left
-running.
-
-Examples:
-  {program} platform restart
-  {program} platform restart orchestrator")]
-    Restart(NamesArgs),
-    /// Show what runs, by category, each asked once for its health
-    #[command(after_help = "\
-Examples:
-  {program} platform status
-  {program} platform status --verbose        also why a service is not green
-  {program} platform status --json | jq .running")]
-    Status(JsonArgs),
-    /// Check the health of all running services at once
-    #[command(after_help = "\
-A check that fails is tried again, up to the service's `retries`, before it
-counts. Exits 1 when a running service is unhealthy.
-
-Examples:
-  {program} platform health
-  {program} platform health --json | jq .summary")]
-    Health(JsonArgs),
-    /// Print the last lines of a service's log, or of all logs
-    #[command(after_help = "\
-Without a name: the last lines of every service that has a log, each line
-behind its service's name.
-
-Examples:
-  {program} platform logs orchestrator
-  {program} platform logs orchestrator --lines 200 --follow
-  {program} platform logs --follow")]
-    Logs(PlatformLogsArgs),
-}
-
-/// `services …`
-#[derive(Debug, Subcommand)]
-pub enum ServicesCommand {
-    /// List the registered services
-    #[command(after_help = "\
-Examples:
-  {program} services list
-  {program} services list --running
-  {program} services list --category orchestration")]
-    List(ListArgs),
-    /// Show one service in full, and what has to be put right
-    #[command(after_help = "\
-Examples:
-  {program} services status orchestrator
-  {program} services status orchestrator --json | jq .service.pid")]
-    Status(ServiceArgs),
-    /// Start a service: checks first, then what it needs, then itself
-    #[command(after_help = "\
-Returns when the service is healthy, or when it is clear that it will not be.
-
-Examples:
-  {program} services start control-center
-  {program} services start orchestrator --force")]
-    Start(ServiceStartArgs),
-    /// Stop a service
-    #[command(after_help = "\
-Refused while running services need it, unless --force.
-
-Examples:
-  {program} services stop api-gateway
-  {program} services stop orchestrator --force")]
-    Stop(ServiceStopArgs),
-    /// Restart a service, or start it when it is stopped
-    #[command(after_help = "\
-Running services that need it are named and left running.
-
-Examples:
-  {program} services restart orchestrator")]
-    Restart(ServiceArgs),
-    /// Check the health of a service now
-    #[command(after_help = "\
-A check that fails is tried again, up to the service's `retries`. Exits 0 only
-when the service is healthy, so it works as a gate in a script.
-
-Examples:
-  {program} services health orchestrator
-  {program} services health orchestrator && deploy")]
-    Health(ServiceArgs),
-    /// Print the last lines of a service's log
-    #[command(after_help = "\
-Examples:
-  {program} services logs orchestrator
-  {program} services logs orchestrator --lines 200
-  {program} services logs orchestrator --follow      until Ctrl+C")]
-    Logs(ServiceLogsArgs),
-}
-
-/// The machine-readable form.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct JsonArgs {
-    /// Print one JSON object with stable field names
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Any number of names.
+/// `completions`
 #[derive(Debug, Args)]
-pub struct NamesArgs {
-    /// The services
-    #[arg(value_name = "SERVICE")]
-    pub services: Vec<String>,
-    /// The machine-readable form.
-    #[command(flatten)]
-    pub json: JsonArgs,
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: CompletionShell,
 }
 
-/// One name.
+/// A shell whose completions are known to work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CompletionShell {
+    /// GNU bash
+    Bash,
+    /// Z shell
+    Zsh,
+    /// Friendly interactive shell
+    Fish,
+}
+
+/// `man`
 #[derive(Debug, Args)]
-pub struct ServiceArgs {
-    /// The service
-    #[arg(value_name = "SERVICE")]
-    pub service: String,
-    /// The machine-readable form.
-    #[command(flatten)]
-    pub json: JsonArgs,
-}
-
-/// `platform start`
-#[derive(Debug, Args)]
-pub struct PlatformStartArgs {
-    /// Which services.
-    #[command(flatten)]
-    pub names: NamesArgs,
-    /// Restart what runs already; the checks are still made
-    #[arg(long)]
-    pub force: bool,
-}
-
-/// `platform stop`
-#[derive(Debug, Args)]
-pub struct PlatformStopArgs {
-    /// Which services.
-    #[command(flatten)]
-    pub names: NamesArgs,
-    /// Kill at once (SIGKILL), whatever depends on it
-    #[arg(long)]
-    pub force: bool,
-}
-
-/// `services start`
-#[derive(Debug, Args)]
-pub struct ServiceStartArgs {
-    /// Which service.
-    #[command(flatten)]
-    pub service: ServiceArgs,
-    /// Skip the checks, and start it without what it needs; what runs is left alone
-    #[arg(long)]
-    pub force: bool,
-}
-
-/// `services stop`
-#[derive(Debug, Args)]
-pub struct ServiceStopArgs {
-    /// Which service.
-    #[command(flatten)]
-    pub service: ServiceArgs,
-    /// Stop it whatever depends on it, and kill it (SIGKILL) when it does not end in time
-    #[arg(long)]
-    pub force: bool,
-}
-
-/// `services list`
-#[derive(Debug, Args)]
-pub struct ListArgs {
-    /// Only those that run
-    #[arg(long)]
-    pub running: bool,
-    /// Only those of this category
-    #[arg(long, value_name = "CATEGORY", ignore_case = true, value_parser = category_parser())]
-    pub category: Option<Category>,
-    /// The machine-readable form.
-    #[command(flatten)]
-    pub json: JsonArgs,
-}
-
-/// Takes a category in any letter case, and lists the seven when it is none of them (A43, A51).
-fn category_parser() -> impl clap::builder::TypedValueParser<Value = Category> {
-    PossibleValuesParser::new(Category::ALL.iter().map(|category| category.as_str())).try_map(|text| {
-        Category::from_name(&text.to_ascii_lowercase()).ok_or_else(|| format!("unknown category: {text}"))
-    })
-}
-
-/// What `logs` prints.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct LogArgs {
-    /// How many of the last lines
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub lines: usize,
-    /// Go on with what comes, across restarts and rotations, until Ctrl+C
-    #[arg(long, short)]
-    pub follow: bool,
-}
-
-/// `platform logs`
-#[derive(Debug, Args)]
-pub struct PlatformLogsArgs {
-    /// The service; every service that has a log when left out
-    #[arg(value_name = "SERVICE")]
-    pub service: Option<String>,
-    /// What is printed.
-    #[command(flatten)]
-    pub log: LogArgs,
-}
-
-/// `services logs`
-#[derive(Debug, Args)]
-pub struct ServiceLogsArgs {
-    /// The service
-    #[arg(value_name = "SERVICE")]
-    pub service: String,
-    /// What is printed.
-    #[command(flatten)]
-    pub log: LogArgs,
+pub struct ManArgs {
+    /// Write the pages of all commands into this directory
+    #[arg(value_name = "DIR", add = ArgValueCompleter::new(PathCompleter::dir()))]
+    pub directory: Option<PathBuf>,
 }
