@@ -11,6 +11,8 @@ use crate::backends::ByMode;
 use crate::backends::binary::{BinaryBackend, Settings, ShimProgram};
 use crate::cli::{self, ConsoleKind, Exit, Purpose, Root, Session, Setup, SetupError};
 use crate::config::{self, Environment};
+use crate::engine::handle::Handle;
+use crate::engine::operation::{Request, Targets, Verb};
 use crate::engine::ports::LogSource;
 use crate::engine::{self, Options, Ports};
 use crate::health::Prober;
@@ -18,6 +20,7 @@ use crate::host::System;
 use crate::lifecycle::machine::{Probing, Tending};
 use crate::logs::FileLogs;
 use crate::logs::tracing::{PaneLayer, Sink};
+use crate::model::{Actor, StopHow};
 use crate::report::Style;
 use crate::store::handover::Rotation;
 use crate::store::{Layout, SERVICES_DIR_VARIABLE, Timeline};
@@ -56,7 +59,7 @@ impl Root for App {
                 ConsoleKind::Registry => {
                     let environment = Environment::from_process();
                     let layout = layout(&environment)?;
-                    run_console(setup, &environment, layout, Opening::Look).await
+                    run_console(setup, &environment, layout, kind).await
                 }
                 ConsoleKind::Demo => run_demo(setup).await,
             }
@@ -75,22 +78,18 @@ async fn run_demo(setup: &Setup) -> Result<Exit, SetupError> {
     let home = demo::Home::create(&program).map_err(|error| unusable(&error))?;
     let setup = Setup { config: Some(home.registry_file()), ..setup.clone() };
     let layout = Layout::new(home.services_dir());
-    run_console(&setup, &Environment::from_process(), layout, Opening::StartAll).await
+    run_console(&setup, &Environment::from_process(), layout, ConsoleKind::Demo).await
 }
 
 async fn run_console(
     setup: &Setup,
     environment: &Environment,
     layout: Layout,
-    opening: Opening,
+    kind: ConsoleKind,
 ) -> Result<Exit, SetupError> {
     let own_log = tui::OwnLog::new();
     log_to(setup.purpose, &layout, Some(Box::new(own_log.layer())));
     let session = open(setup, environment, layout, Probing::Continuous)?;
-    let program = match &setup.config {
-        Some(config) => format!("provisioning --config {}", config.display()),
-        None => "provisioning".to_owned(),
-    };
     let variable = |name: &str| environment.variables.get(OsStr::new(name)).map(|value| value.to_string_lossy().into());
     let options = ConsoleOptions {
         icons: match setup.style {
@@ -99,21 +98,45 @@ async fn run_console(
         },
         colours: tui::ColourDepth::detect(variable),
         mouse: true,
-        program,
+        flags: match (kind, &setup.config) {
+            (ConsoleKind::Registry, Some(config)) => format!(" --config {}", config.display()),
+            // No command line reaches the demo's home, so the lines shown are those of a real platform.
+            (ConsoleKind::Registry, None) | (ConsoleKind::Demo, _) => String::new(),
+        },
         logs: Arc::new(tui::FileFeed::new(session.layout)),
         own_log,
-        opening,
+        opening: match kind {
+            ConsoleKind::Registry => Opening::Look,
+            ConsoleKind::Demo => Opening::StartAll,
+        },
     };
-    match tui::run_console(session.handle, options).await {
+    let handle = session.handle.clone();
+    let left = tui::run_console(session.handle, options).await;
+    if kind == ConsoleKind::Demo {
+        stop_all(&handle).await;
+    }
+    match left {
         Ok(exit) => {
-            let mut out = cli::Printer::of_process();
-            out.report(&format!("{exit}\n"));
+            let farewell = match kind {
+                ConsoleKind::Registry => exit.to_string(),
+                ConsoleKind::Demo => "The demo has ended, and its services with it.".to_owned(),
+            };
+            cli::Printer::of_process().report(&format!("{farewell}\n"));
             Ok(Exit::Done)
         }
         Err(error @ ConsoleError::NotATerminal) => Err(SetupError { message: error.to_string(), remedy: None }),
         Err(error @ ConsoleError::Terminal(_)) => {
             Err(SetupError { message: format!("failed to {}", chain(&error)), remedy: None })
         }
+    }
+}
+
+/// Stops everything and waits for it, dependents first. What does not stop is left to whoever comes next.
+async fn stop_all(handle: &Handle) {
+    let verb = Verb::StopForced { how: StopHow::AskThenKill };
+    let request = Request { verb, targets: Targets::All, actor: Actor::Console };
+    if let Ok(Ok(mut stop)) = handle.begin(request).await {
+        while stop.progress.recv().await.is_some() {}
     }
 }
 

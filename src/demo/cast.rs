@@ -94,6 +94,14 @@ const fn error(text: &'static str) -> Line {
     Line { level: Level::Error, text }
 }
 
+/// What a moody service says while it is not well.
+pub(super) static COMPLAINTS: [Line; 4] = [
+    warn("POST /platform/infra.git/git-upload-pack 503 # ms"),
+    warn("GET /platform/infra/commits/branch/main 503 # ms"),
+    warn("cron: repository check waits for the database"),
+    error("database is locked (attempt # of 10)"),
+];
+
 /// In the guide's order.
 pub(super) static CAST: [Part; 7] = [
     Part {
@@ -253,7 +261,7 @@ pub(super) static CAST: [Part; 7] = [
 mod tests {
     use std::time::Duration;
 
-    use super::{BAD_SPELL, CAST, GOOD_SPELL, Temper, part};
+    use super::{BAD_SPELL, CAST, COMPLAINTS, GOOD_SPELL, Temper, part};
 
     #[test]
     fn everybody_needs_somebody_who_plays_too_and_starts_earlier() {
@@ -270,7 +278,7 @@ mod tests {
 
     #[test]
     fn what_is_said_can_be_drawn_by_any_terminal() {
-        for line in CAST.iter().flat_map(|player| player.lines) {
+        for line in CAST.iter().flat_map(|player| player.lines).chain(&COMPLAINTS) {
             assert!(line.text.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{}", line.text);
         }
     }

@@ -28,21 +28,16 @@ impl Level {
             Self::Error => "ERROR",
         }
     }
-
-    /// How often lines of it come, against the others.
-    fn weight(self) -> u64 {
-        match self {
-            Self::Info => 12,
-            Self::Debug => 8,
-            Self::Warn => 4,
-            Self::Error => 2,
-        }
-    }
 }
+
+/// How many lines of a hundred are of each level.
+const SHARES: [(Level, u64); 4] = [(Level::Error, 3), (Level::Warn, 12), (Level::Debug, 15), (Level::Info, 70)];
 
 /// Draws lines, pauses and delays.
 pub(super) struct Chatter {
     state: u64,
+    /// What was said last: nobody says the same twice in a row who has something else to say.
+    last: Option<&'static str>,
 }
 
 impl Chatter {
@@ -52,7 +47,7 @@ impl Chatter {
         let state = name
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-        Self { state }
+        Self { state, last: None }
     }
 
     /// How long it takes to get ready.
@@ -70,17 +65,25 @@ impl Chatter {
         if self.below(12) == 0 { self.between(25, 90) } else { self.between(1, 14) }
     }
 
-    /// A line that fits, its numbers drawn; `None` when there are none.
+    /// A line with its numbers drawn; `None` when there are none.
     pub(super) fn line(&mut self, lines: &[Line]) -> Option<(Level, String)> {
-        let total: u64 = lines.iter().map(|line| line.level.weight()).sum();
-        let mut left = self.below(total.max(1));
-        for line in lines {
-            match left.checked_sub(line.level.weight()) {
-                Some(rest) => left = rest,
-                None => return Some((line.level, self.with_numbers(line.text))),
+        let mut left = self.below(SHARES.iter().map(|(_, share)| share).sum());
+        let level = SHARES.iter().find_map(|(level, share)| match left.checked_sub(*share) {
+            Some(rest) => {
+                left = rest;
+                None
             }
-        }
-        None
+            None => Some(*level),
+        });
+        let fitting = |line: &&Line| Some(line.level) == level && Some(line.text) != self.last;
+        let fits: Vec<&Line> = match lines.iter().filter(fitting).collect() {
+            none if Vec::is_empty(&none) => lines.iter().filter(|line| Some(line.text) != self.last).collect(),
+            some => some,
+        };
+        let chosen = self.below(u64::try_from(fits.len()).unwrap_or(u64::MAX).max(1));
+        let line = fits.get(usize::try_from(chosen).unwrap_or(0))?;
+        self.last = Some(line.text);
+        Some((line.level, self.with_numbers(line.text)))
     }
 
     /// Each run of `#` becomes a number without a leading zero.
@@ -143,7 +146,18 @@ mod tests {
         for level in [Level::Debug, Level::Info, Level::Warn, Level::Error] {
             assert!(said.iter().any(|(said, _)| *said == level), "{level:?}");
         }
-        assert_eq!(chatter.line(&[]), None);
+        assert!(chatter.line(&[]).is_none());
+    }
+
+    #[test]
+    fn nobody_says_the_same_twice_in_a_row() {
+        let mut chatter = Chatter::of("gitea");
+        let lines = [CAST[0].lines[0], CAST[0].lines[5]];
+        let mut last = None;
+        for _ in 0..50 {
+            let (level, _) = chatter.line(&lines).unwrap();
+            assert_ne!(last.replace(level), Some(level));
+        }
     }
 
     #[test]

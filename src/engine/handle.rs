@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::operation::{Operation, Plan, Refusal, Request};
+use crate::lifecycle::explain::explain;
 use crate::model::{Event, ProbeOutcome, Registry, ServiceId, Snapshot};
 use crate::preflight::Finding;
 
@@ -95,6 +96,13 @@ impl Handle {
     /// [`EngineGone`]; the inner [`Refusal`] says why the request would be refused.
     pub async fn plan(&self, request: Request) -> Result<Result<Plan, Refusal>, EngineGone> {
         self.ask(|answer| Command::Plan { request, answer }).await
+    }
+
+    /// Why a service is not as it should be, in one sentence; `None` when it is, or when there is no such service.
+    pub fn explain(&self, service: &ServiceId) -> Option<String> {
+        let snapshot = self.snapshot();
+        let found = snapshot.service(service.as_str())?;
+        explain(found, &snapshot, tokio::time::Instant::now().into_std())
     }
 
     /// Begins an operation. It goes on when the [`Operation`] is dropped.

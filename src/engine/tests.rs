@@ -442,3 +442,36 @@ async fn a_plan_changes_nothing() {
     assert_eq!(waves, expected.map(|(name, wave)| (name.to_owned(), wave)));
     assert!(world.deeds().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_engine_says_why_something_is_not_green() {
+    let world = World::new();
+    world.script("orchestrator", Script { ready_after: None, ..Script::default() });
+    let handle = engine(&world, platform());
+    handle.settled().await.unwrap();
+    assert_eq!(handle.explain(&id("orchestrator")), None, "what nobody wants may be stopped");
+    let operation = handle.begin(request(Verb::Start, "control-center")).await.unwrap().unwrap();
+    wait_until_alive(&handle, "orchestrator").await;
+    let why = handle.explain(&id("control-center")).unwrap();
+    assert!(why.contains("orchestrator"), "the root of it is named: {why}");
+    drop(operation);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_death_seen_before_the_launch_was_heard_of_is_not_missed() {
+    let world = World::new();
+    world.script("orchestrator", Script { ready_after: None, launch_takes: 50 * MS, ..Script::default() });
+    let handle = engine(&world, platform());
+    let mut operation = handle.begin(request(Verb::Start, "orchestrator")).await.unwrap().unwrap();
+    wait_for_kind(&handle, "orchestrator", StateKind::Starting).await;
+    // The hint comes while the launch is under way, and no other one comes after it.
+    world.dies_after_launch("orchestrator", died(7));
+    let began = Instant::now();
+    loop {
+        if let Progress::Failed { failure, .. } = operation.progress.recv().await.unwrap() {
+            assert!(matches!(failure, Failure::DiedDuringStart { ending: Ending::Exited(7), .. }), "{failure:?}");
+            break;
+        }
+    }
+    assert!(began.elapsed() < 100 * MS, "{:?}", began.elapsed());
+}

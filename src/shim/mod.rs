@@ -23,7 +23,7 @@
 //! ```
 //!
 //! Killing the shim harms nothing: the service holds its FIFO open for reading and writing, so its output waits there, and it holds
-//! the lock, so nothing is started twice. Another shim then takes the orphan over ([`orphan`]).
+//! the lock, so nothing is started twice. Another shim then takes the orphan over (`orphan`).
 //!
 //! Std, rustix and signal-hook only, one thread, no periodic wake-up, no large buffer: this exists once per service.
 

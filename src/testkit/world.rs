@@ -51,6 +51,7 @@ struct Pretended {
     intent: Option<Intent>,
     unobservable: Option<&'static str>,
     is_sick: bool,
+    dies: Option<FailureReason>,
     n_launches: usize,
     n_probes: usize,
 }
@@ -158,6 +159,11 @@ impl World {
         self.hint(name).await;
     }
 
+    /// The service dies right after its next launch, and nobody is told to look.
+    pub fn dies_after_launch(&self, name: &str, reason: FailureReason) {
+        self.table().services.entry(name.to_owned()).or_default().dies = Some(reason);
+    }
+
     /// Nothing can be seen of the service until `None`. Its engine is told to look.
     pub async fn hides(&self, name: &str, reason: Option<&'static str>) {
         self.table().services.entry(name.to_owned()).or_default().unobservable = reason;
@@ -225,7 +231,10 @@ impl Backend for World {
             }
             service.n_launches += 1;
             service.intent = Some(Intent::Up);
-            service.presence = Some(present(instance.clone(), now));
+            service.presence = Some(match service.dies.take() {
+                Some(reason) => Presence::Failed { reason },
+                None => present(instance.clone(), now),
+            });
             Ok(Launch { instance, since: now.into_std(), origin: LaunchOrigin::Started })
         }
         .boxed()

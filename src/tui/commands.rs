@@ -3,9 +3,9 @@
 use crate::engine::operation::{Plan, Request, Targets, Verb};
 use crate::model::ServiceId;
 
-/// The equivalent of `request`, where `program` is how a command line begins. A plan is needed only for restarts with dependents, which
+/// The equivalent of `request`, with `flags` behind it. A plan is needed only for restarts with dependents, which
 /// a command names one by one.
-pub(crate) fn command_line(program: &str, request: &Request, plan: Option<&Plan>) -> String {
+pub(crate) fn command_line(flags: &str, request: &Request, plan: Option<&Plan>) -> String {
     let targets: Vec<&ServiceId> = match (&request.targets, request.verb, plan) {
         (Targets::Named(_), Verb::RestartWithDependents, Some(plan)) => {
             plan.steps.iter().map(|step| &step.service).collect()
@@ -26,12 +26,12 @@ pub(crate) fn command_line(program: &str, request: &Request, plan: Option<&Plan>
         (_, 1) => "services",
         _ => "platform",
     };
-    let mut line = format!("{program} {group} {verb}");
+    let mut line = format!("provisioning {group} {verb}");
     for target in targets {
         line.push(' ');
         line.push_str(target.as_str());
     }
-    line + flag
+    line + flag + flags
 }
 
 #[cfg(test)]
@@ -43,7 +43,7 @@ mod tests {
     fn line(verb: Verb, names: &[&str]) -> String {
         let ids = names.iter().map(|name| ServiceId::new(name).unwrap()).collect();
         let targets = if names.is_empty() { Targets::All } else { Targets::Named(ids) };
-        command_line("provisioning", &Request { verb, targets, actor: Actor::Console }, None)
+        command_line("", &Request { verb, targets, actor: Actor::Console }, None)
     }
 
     #[test]

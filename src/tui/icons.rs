@@ -214,6 +214,22 @@ mod tests {
     }
 
     #[test]
+    fn the_environment_decides_which_symbols_there_are() {
+        let detect = |set: &[(&str, &str)]| {
+            IconSet::detect(|name| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+        };
+        assert_eq!(detect(&[("TERM", "xterm-256color"), ("LANG", "en_US.UTF-8")]), IconSet::Emoji);
+        assert_eq!(
+            detect(&[("TERM", "xterm"), ("LC_ALL", "de_DE.ISO-8859-1"), ("LANG", "en_US.UTF-8")]),
+            IconSet::Ascii
+        );
+        assert_eq!(detect(&[("TERM", "xterm"), ("LC_ALL", ""), ("LC_CTYPE", "C.utf8")]), IconSet::Emoji);
+        assert_eq!(detect(&[("TERM", "xterm")]), IconSet::Emoji);
+        assert_eq!(detect(&[("TERM", "linux"), ("LANG", "en_US.UTF-8")]), IconSet::Ascii);
+        assert_eq!(detect(&[]), IconSet::Ascii);
+    }
+
+    #[test]
     fn ascii_means_ascii() {
         for kind in KINDS {
             assert!(IconSet::Ascii.state(kind, Duration::ZERO).is_ascii());

@@ -1,6 +1,6 @@
 //! The console: a full-screen face of the engine.
 //!
-//! Elm-shaped: [`run`](run::run) turns what happens into events, `update` takes each one into the state and says what has to happen
+//! Elm-shaped: `run` turns what happens into events, `update` takes each one into the state and says what has to happen
 //! outside, `view` draws the state. `update` and `view` read no clock, wait for nothing and touch nothing; the loop does that for
 //! them. The console knows the engine by its handle alone, and the truth about services by snapshots alone.
 //!

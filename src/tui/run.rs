@@ -48,8 +48,8 @@ pub struct ConsoleOptions {
     pub colours: ColourDepth,
     /// Whether clicks and the wheel are taken. The terminal's own selection then needs Shift.
     pub mouse: bool,
-    /// How the equivalent command lines begin: `provisioning`, with `--config FILE` where one was given.
-    pub program: String,
+    /// What every equivalent command line ends with: ` --config FILE` where one was given, else nothing.
+    pub flags: String,
     /// Where the lines of services come from.
     pub logs: Arc<dyn LogFeed>,
     /// The console's own log, whose layer was put into the tracing subscriber.
@@ -73,7 +73,7 @@ impl fmt::Debug for ConsoleOptions {
             .field("icons", &self.icons)
             .field("colours", &self.colours)
             .field("mouse", &self.mouse)
-            .field("program", &self.program)
+            .field("flags", &self.flags)
             .finish_non_exhaustive()
     }
 }
@@ -194,7 +194,7 @@ where
     let snapshot = snapshots.borrow_and_update().clone();
     let (reports_in, mut reports) = mpsc::channel(REPORTS);
     let mut shell = Shell::new(handle, Arc::clone(&options.logs), reports_in);
-    let mut state = State::new(clock(), screen.size()?, options.icons, options.program.clone(), snapshot);
+    let mut state = State::new(clock(), screen.size()?, options.icons, options.flags.clone(), snapshot);
     let mut frames = Frames::default();
     for effect in first_effects(&mut state, options.opening) {
         shell.perform(effect);

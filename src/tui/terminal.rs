@@ -255,3 +255,41 @@ impl Drop for HangUp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+
+    use super::Guard;
+
+    /// Set for the process that panics on a terminal of its own.
+    const VARIABLE: &str = "PROVISIONING_TEST_PANICS_ON_THIS_TERMINAL";
+
+    #[test]
+    fn a_panic_hands_the_terminal_back_before_it_says_why() {
+        if std::env::var_os(VARIABLE).is_some() {
+            let _guard = Guard::enter(true).unwrap();
+            panic!("deliberately");
+        }
+        let pty = native_pty_system().openpty(PtySize::default()).unwrap();
+        let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
+        let name = concat!(module_path!(), "::a_panic_hands_the_terminal_back_before_it_says_why");
+        command.args(["--exact", name.split_once("::").unwrap().1, "--nocapture"]);
+        command.env(VARIABLE, "1");
+        let mut child = pty.slave.spawn_command(command).unwrap();
+        drop(pty.slave);
+        let mut reader = pty.master.try_clone_reader().unwrap();
+        let mut bytes = Vec::new();
+        // The end of the other side is an error here, after everything it wrote.
+        let _ = reader.read_to_end(&mut bytes);
+        assert!(!child.wait().unwrap().success());
+        let text = String::from_utf8_lossy(&bytes);
+        let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what:?} is not in {text:?}"));
+        let order =
+            [at("\u{1b}[?1049h"), at("\u{1b}[?1000h"), at("\u{1b}[?1000l"), at("\u{1b}[?1049l"), at("deliberately")];
+        assert!(order.is_sorted(), "{text:?}");
+        assert!(text.contains("\u{1b}[?25h"), "the cursor stayed hidden: {text:?}");
+    }
+}

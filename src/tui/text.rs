@@ -140,6 +140,15 @@ pub(crate) fn latency(duration: Duration) -> String {
     }
 }
 
+/// A length that somebody wrote down, without more digits than it needs: `500ms`, `2s`, `2.5s`.
+pub(crate) fn written(duration: Duration) -> String {
+    match (duration.as_secs(), duration.subsec_millis()) {
+        (0, millis) => format!("{millis}ms"),
+        (seconds, 0) => format!("{seconds}s"),
+        (seconds, millis) => format!("{seconds}.{}s", millis / 100),
+    }
+}
+
 /// `1 restart`, `2 restarts`.
 pub(crate) fn counted(n: usize, singular: &str) -> String {
     if n == 1 { format!("1 {singular}") } else { format!("{n} {singular}s") }

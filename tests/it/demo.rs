@@ -1,10 +1,12 @@
 //! The demo's processes as they really are: the program itself under its hidden subcommands.
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::FlockOperation;
@@ -120,4 +122,96 @@ fn the_sweeper_touches_nothing_but_homes_of_the_demo() {
     fs::create_dir(&other).unwrap();
     assert!(!sweeper(&other).ends().success());
     assert!(other.exists());
+}
+
+/// The whole demo in a terminal, in a temporary directory of its own.
+struct Demo {
+    temporary: tempfile::TempDir,
+    screen: vt100::Parser,
+    output: Receiver<Vec<u8>>,
+    console: Box<dyn portable_pty::Child + Send + Sync>,
+    keyboard: Box<dyn Write + Send>,
+    _terminal: Box<dyn portable_pty::MasterPty + Send>,
+}
+
+impl Demo {
+    fn open() -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let cells = |n| std::num::NonZeroU16::new(n).unwrap();
+        let size = portable_pty::PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+        let pair = portable_pty::native_pty_system().openpty(size).unwrap();
+        let mut command = portable_pty::CommandBuilder::new(PROGRAM);
+        command.arg("--demo");
+        command.env("TERM", "xterm-256color");
+        command.env("LANG", "C.UTF-8");
+        command.env("TMPDIR", temporary.path());
+        let console = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let (sender, output) = channel();
+        std::thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(n_bytes @ 1..) = reader.read(&mut chunk) {
+                if sender.send(chunk[..n_bytes].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        let keyboard = pair.master.take_writer().unwrap();
+        let screen = vt100::Parser::new(cells(24), cells(80), 0);
+        Self { temporary, screen, output, console, keyboard, _terminal: pair.master }
+    }
+
+    fn until_it_shows(&mut self, text: &str) {
+        let deadline = Instant::now() + Duration::from_secs(40);
+        while !self.screen.screen().contents().contains(text) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(bytes) = self.output.recv_timeout(left) else {
+                panic!("{text:?} never shown:\n{}", self.screen.screen().contents())
+            };
+            self.screen.process(&bytes);
+        }
+    }
+
+    /// What is left: files below the temporary directory, and processes that were started from there.
+    fn remains(&self) -> Vec<String> {
+        let home = self.temporary.path();
+        let files = fs::read_dir(home).unwrap().map(|entry| entry.unwrap().path().display().to_string());
+        let name = home.file_name().unwrap().to_str().unwrap();
+        let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            let command = fs::read(entry.ok()?.path().join("cmdline")).ok()?;
+            let command = String::from_utf8_lossy(&command).replace('\0', " ");
+            (command.contains(name)).then_some(command)
+        });
+        files.chain(processes).collect()
+    }
+
+    fn ends_without_remains(mut self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        self.console.wait().unwrap();
+        while !self.remains().is_empty() {
+            assert!(Instant::now() < deadline, "left behind: {:#?}", self.remains());
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn a_demo_that_is_left_leaves_nothing_behind() {
+    let mut demo = Demo::open();
+    // Ready, all of them: quitting during the start asks first.
+    demo.until_it_shows("✅ 7");
+    assert!(demo.remains().len() > 7, "what is looked for later can be seen");
+    demo.keyboard.write_all(b"q").unwrap();
+    demo.until_it_shows("The demo has ended");
+    demo.ends_without_remains();
+}
+
+#[test]
+fn a_demo_that_is_killed_leaves_nothing_behind() {
+    let mut demo = Demo::open();
+    demo.until_it_shows("Running 7/7");
+    let pid = Pid::from_raw(demo.console.process_id().unwrap().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+    demo.ends_without_remains();
 }

@@ -10,5 +10,7 @@ mod architecture;
 mod cli;
 mod config;
 mod demo;
+mod kills;
 mod process;
+mod pty;
 mod support;

@@ -75,8 +75,13 @@ pub struct GlobalArgs {
     /// Use this registry file
     #[arg(long, value_name = "FILE", global = true, help_heading = "Global options", add = ArgValueCompleter::new(PathCompleter::file()))]
     pub config: Option<PathBuf>,
-    /// Draw icons as plain ASCII: [up] [--] [..] [!!] [ok] [??]
-    #[arg(long, global = true, help_heading = "Global options")]
+    /// Whether icons are plain ASCII.
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        help = "Draw icons as plain ASCII: [up] [--] [..] [!!] [ok] [??]"
+    )]
     pub ascii: bool,
     /// Say more: why a service is not green, what dependencies do
     #[arg(long, short, global = true, help_heading = "Global options")]

@@ -19,6 +19,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM};
 
+use super::cast::COMPLAINTS;
 use super::chatter::{Chatter, Level};
 use guests::Guests;
 use setup::Setup;
@@ -160,7 +161,8 @@ impl<'a, W: Write> Stage<'a, W> {
         }
         if now >= self.next_line {
             self.next_line = now + self.chatter.pause();
-            if let Some((level, text)) = self.chatter.line(self.setup.part.lines) {
+            let lines = if is_well { self.setup.part.lines } else { COMPLAINTS.as_slice() };
+            if let Some((level, text)) = self.chatter.line(lines) {
                 self.say(level, &text);
             }
         }
@@ -178,7 +180,8 @@ impl<'a, W: Write> Stage<'a, W> {
     }
 
     fn say(&mut self, level: Level, text: &str) {
-        let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ");
+        // Without the date: a demo is young, and 80 columns are few.
+        let at = jiff::Zoned::now().strftime("%H:%M:%S%.3f");
         // One write for one line, and no complaint about a reader that has gone: the play goes on.
         drop(self.out.write_all(format!("{at} {} {text}\n", level.word()).as_bytes()));
     }

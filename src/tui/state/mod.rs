@@ -45,8 +45,8 @@ pub(crate) struct State {
     pub(crate) epoch: Instant,
     pub(crate) size: Size,
     pub(crate) icons: IconSet,
-    /// How the equivalent command lines begin.
-    pub(crate) program: String,
+    /// What the equivalent command lines end with.
+    pub(crate) flags: String,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) board: BoardState,
     pub(crate) tree: TreeState,
@@ -70,7 +70,7 @@ impl State {
         moment: Moment,
         size: Size,
         icons: IconSet,
-        program: impl Into<String>,
+        flags: impl Into<String>,
         snapshot: Arc<Snapshot>,
     ) -> Self {
         let mut state = Self {
@@ -78,7 +78,7 @@ impl State {
             moment,
             size,
             icons,
-            program: program.into(),
+            flags: flags.into(),
             board: BoardState::default(),
             tree: TreeState::default(),
             details_scroll: 0,

@@ -222,7 +222,7 @@ fn failure_lines(failure: &Failure) -> Vec<String> {
         }
         Failure::NotReadyInTime { within, message, last_lines } => {
             let last = last_lines.iter().map(|line| format!("| {line}"));
-            let reason = format!("runs, but not healthy within {}: {message}", text::latency(*within));
+            let reason = format!("runs, but not healthy within {}: {message}", text::written(*within));
             std::iter::once(reason).chain(last).collect()
         }
         Failure::Stop { message, remedy } => with_remedy(message, remedy),

@@ -47,7 +47,7 @@ impl Console {
         let start = base();
         let snapshot = Arc::new(build(start.now));
         let size = Size { width: size.0, height: size.1 };
-        let mut state = State::new(start, size, icons, "provisioning", snapshot);
+        let mut state = State::new(start, size, icons, "", snapshot);
         let _ = first_effects(&mut state, Opening::Look);
         Self { state }
     }

@@ -46,7 +46,7 @@ fn options() -> ConsoleOptions {
         icons: IconSet::Emoji,
         colours: ColourDepth::None,
         mouse: false,
-        program: "provisioning".to_owned(),
+        flags: String::new(),
         logs: Arc::new(Named),
         opening: crate::tui::Opening::Look,
         own_log: OwnLog::new(),

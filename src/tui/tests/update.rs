@@ -145,7 +145,9 @@ fn tab_goes_round_the_panes_and_numbers_go_to_them() {
     assert_eq!(console.state.focus, Pane::OwnLog);
     console.press("l");
     assert_eq!((console.state.focus, console.state.is_own_log_open), (Pane::Log, false));
-    console.press("2");
+    console.press("1l");
+    assert_eq!((console.state.focus, console.state.lower), (Pane::Services, Pane::OwnLog), "the board keeps the keys");
+    console.press("l2");
     assert_eq!((console.state.focus, console.state.lower), (Pane::Dependencies, Pane::Dependencies));
 }
 

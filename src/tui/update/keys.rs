@@ -72,7 +72,12 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Focus(pane) => focus(state, pane),
         Action::ToggleOwnLog => {
             let pane = if state.is_own_log_open { Pane::Log } else { Pane::OwnLog };
+            let before = state.focus;
             focus(state, pane);
+            // Looking at the other log is no reason to leave the board.
+            if !matches!(before, Pane::Log | Pane::OwnLog) && !state.is_zoomed {
+                state.focus = before;
+            }
         }
         Action::Zoom => state.is_zoomed = !state.is_zoomed,
         Action::Filter => state.board.is_editing_filter = true,

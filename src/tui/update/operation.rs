@@ -38,7 +38,7 @@ pub(super) fn planned(
         }
         Ok(plan) => match reasons_to_ask(state, &plan) {
             Some(lines) => {
-                let command = Some(command_line(&state.program, &request, Some(&plan)));
+                let command = Some(command_line(&state.flags, &request, Some(&plan)));
                 state.dialogs.push(Dialog::Question(Question {
                     title: title_of(&request),
                     lines,
@@ -124,7 +124,7 @@ fn refused(state: &mut State, request: &Request, refusal: Refusal) {
                 format!("They need it: {}.", names.join(", ")),
             ],
             steps: Vec::new(),
-            command: Some(command_line(&state.program, &forced, None)),
+            command: Some(command_line(&state.flags, &forced, None)),
             confirm: None,
             force: Some(Answer::Begin(forced)),
         }));
@@ -147,7 +147,7 @@ fn message(state: &mut State, title: String, lines: Vec<String>) {
 /// Begins; the plan opens when there is more than one thing to see.
 pub(super) fn begin(state: &mut State, request: Request, plan: Option<&Plan>) -> Vec<Effect> {
     let ticket = state.operations.next_ticket();
-    let command = command_line(&state.program, &request, plan);
+    let command = command_line(&state.flags, &request, plan);
     let operation = Operation::new(ticket, title_of(&request), command, state.moment.now);
     state.operations.shown.push(operation);
     vec![Effect::Begin { ticket, request }]
@@ -155,12 +155,12 @@ pub(super) fn begin(state: &mut State, request: Request, plan: Option<&Plan>) ->
 
 pub(super) fn begun(state: &mut State, ticket: Ticket, result: Result<Plan, Refusal>) {
     state.wish_redraw(Redraw::AtOnce);
-    let program = state.program.clone();
+    let flags = state.flags.clone();
     let Some(operation) = state.operations.find(ticket) else { return };
     match result {
         Ok(plan) => {
             let has_more_than_one = plan.steps.len() > 1;
-            operation.command = command_line(&program, &plan.request, Some(&plan));
+            operation.command = command_line(&flags, &plan.request, Some(&plan));
             operation.take_plan(plan);
             state.operations.is_panel_open |= has_more_than_one;
         }

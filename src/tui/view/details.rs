@@ -151,7 +151,7 @@ fn state_rows(writer: &mut Writer<'_, '_>, service: &ServiceSnapshot) {
     if !ports.is_empty() {
         facts.push(ports);
     }
-    let start = if service.spec.startup.auto_start { "starts with the platform" } else { "starts on request" };
+    let start = if service.spec.startup.auto_start { "auto-start" } else { "on request" };
     facts.push(start.to_owned());
     writer.text("Mode", &facts.join(&format!(" {} ", icons.dot())), Role::Text);
 }
@@ -160,7 +160,7 @@ fn health_rows(writer: &mut Writer<'_, '_>, service: &ServiceSnapshot) {
     let dot = format!(" {} ", writer.paint.icons.dot());
     let numbers = health_in_numbers(service);
     if !numbers.is_empty() {
-        let of = format!("of {} checks", service.history.samples().len());
+        let of = format!("of {}", text::counted(service.history.samples().len(), "check"));
         let numbers: Vec<String> = numbers.into_iter().chain([of]).collect();
         writer.text("Health", &numbers.join(&dot), Role::Text);
     }
@@ -185,7 +185,7 @@ fn health_rows(writer: &mut Writer<'_, '_>, service: &ServiceSnapshot) {
     };
     let pace = format!(
         "every {}, {} in a row",
-        text::latency(check.interval),
+        text::written(check.interval),
         text::counted(retries(check.retries), "failure")
     );
     writer.text("Check", &format!("{what}{dot}{pace}"), Role::Dim);

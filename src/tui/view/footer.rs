@@ -84,7 +84,11 @@ fn is_useful(state: &State, binding: &Binding) -> bool {
     match binding.action {
         Action::Start => selected.is_some() && !is_alive,
         Action::Stop | Action::Restart | Action::StopForced => is_alive,
-        Action::StartAll => state.focus == Pane::Services,
+        Action::StartAll => {
+            let is_down =
+                |it: &std::sync::Arc<crate::model::ServiceSnapshot>| it.spec.startup.auto_start && !it.state.is_alive();
+            state.focus == Pane::Services && state.snapshot.services.iter().any(is_down)
+        }
         Action::ShowOperation => !state.operations.shown.is_empty(),
         Action::CancelOperation => state.operations.shown.iter().any(|it| it.phase == Phase::Running),
         Action::FollowLink => state.tree.service().is_some(),

@@ -3,6 +3,13 @@
 //! Times are printed as ratios against a limit: the critical path of the graph, or a minimal supervisor that only forks and executes
 //! (`limit`). Absolute times of a shared machine say little. `cargo bench -- console` runs the scenarios whose names hold that word.
 
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark that cannot measure has nothing to return, and its table is its product"
+)]
+
 mod console;
 mod limit;
 mod logs;
@@ -47,6 +54,9 @@ impl Figure {
     }
 }
 
+/// Sets a platform up, measures it, and takes it down.
+type Scenario = fn() -> Vec<Figure>;
+
 /// The middle one of several runs of a noisy machine.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
@@ -56,7 +66,7 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
 fn main() {
     // Cargo hands `--bench` over; the first other word picks scenarios.
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let scenarios: &[(&str, fn() -> Vec<Figure>)] = &[
+    let scenarios: &[(&str, Scenario)] = &[
         ("starting: chain of 50", starting::chain),
         ("starting: layered graph of 200", starting::layered),
         ("starting: 100 independent", starting::hundred),

@@ -1,7 +1,7 @@
 //! Takes pictures of the real program: `cargo build && cargo run --example screenshots`.
 //!
-//! Runs `provisioning-tui --demo` in a pseudo-terminal at each size, waits until the screen shows what a picture should show, and
-//! writes the cells as `screenshots/<name>.svg` and `screenshots/<name>.png`. With arguments, runs that program instead and takes its
+//! Runs `provisioning-tui --demo` in a pseudo-terminal at each size, waits until the screen shows what the picture is for, and
+//! writes the cells as `screenshots/<name>.png`. With arguments, runs that program instead and takes its
 //! picture when it has ended or stopped writing for a second: `… -- <name> <columns>x<rows> <program> [argument …]`.
 //!
 //! The fonts *DejaVu Sans Mono* and *Noto Color Emoji* must be installed (Debian: `fonts-dejavu-core`, `fonts-noto-color-emoji`).
@@ -25,7 +25,7 @@ use terminal::{Terminal, contents, rows};
 /// Pixels of the PNG for one unit of the SVG: sharp on a dense screen.
 const SCALE: f32 = 2.0;
 
-/// The demo's last service to start is up well within this.
+/// The demo comes up, and has its first bad spell, well within this.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One picture of the demo.
@@ -33,10 +33,32 @@ struct Shot {
     name: &'static str,
     columns: u16,
     rows: u16,
+    /// What is pressed once the board is there.
+    keys: &'static str,
+    /// What the picture shows, in words and as a test.
+    fact: &'static str,
+    shows: fn(&vt100::Screen) -> bool,
 }
 
-const SHOTS: [Shot; 2] =
-    [Shot { name: "console-80x24", columns: 80, rows: 24 }, Shot { name: "console-120x40", columns: 120, rows: 40 }];
+const SHOTS: [Shot; 2] = [
+    Shot {
+        name: "demo-80x24",
+        columns: 80,
+        rows: 24,
+        keys: "",
+        fact: "everything runs, with some history behind it",
+        // The gateway needs almost everybody, so it comes up last.
+        shows: |screen| row_shows(screen, "api-gateway", |row| row.contains("running") && n_bars(row) >= 6),
+    },
+    Shot {
+        name: "demo-120x40",
+        columns: 120,
+        rows: 40,
+        keys: "jjj",
+        fact: "gitea is selected and has its bad spell",
+        shows: |screen| row_shows(screen, "gitea", |row| row.contains("running") && row.contains('\u{274c}')),
+    },
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -57,12 +79,9 @@ fn main() -> ExitCode {
 fn take_demo(shot: &Shot) -> Result<(), Box<dyn Error>> {
     let program = built_program()?;
     let mut terminal = Terminal::run(&program, &["--demo".to_owned()], shot.columns, shot.rows)?;
-    terminal.wait_until("every auto-start service runs, with some history behind it", PATIENCE, |screen| {
-        // The gateway needs almost everybody, so it comes up last; its neighbours have a history by the time it has one.
-        let started = rows(screen).any(|row| row.contains("api-gateway") && row.contains("running"));
-        let has_history = rows(screen).any(|row| row.contains("orchestrator") && n_bars(&row) >= 6);
-        started && has_history
-    })?;
+    terminal.wait_until("the board", PATIENCE, |screen| row_shows(screen, "api-gateway", |_| true))?;
+    terminal.press(shot.keys)?;
+    terminal.wait_until(shot.fact, PATIENCE, shot.shows)?;
     save(shot.name, terminal.screen())?;
     terminal.end()
 }
@@ -73,6 +92,11 @@ fn take_any(name: &str, size: &str, program: &str, arguments: &[String]) -> Resu
     terminal.settle(Duration::from_secs(1))?;
     save(name, terminal.screen())?;
     terminal.end()
+}
+
+/// Whether a row that holds `text` is as `as_wanted` says.
+fn row_shows(screen: &vt100::Screen, text: &str, as_wanted: impl Fn(&str) -> bool) -> bool {
+    rows(screen).any(|row| row.contains(text) && as_wanted(&row))
 }
 
 /// How many cells of a sparkline a row shows.
@@ -94,11 +118,9 @@ fn built_program() -> Result<PathBuf, Box<dyn Error>> {
 fn save(name: &str, screen: &vt100::Screen) -> Result<(), Box<dyn Error>> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots");
     std::fs::create_dir_all(&directory)?;
-    let svg = draw::svg(screen);
-    let file = directory.join(name);
-    std::fs::write(file.with_extension("svg"), &svg)?;
-    std::fs::write(file.with_extension("png"), png(&svg)?)?;
-    writeln!(std::io::stdout().lock(), "{}\n{}", file.with_extension("png").display(), contents(screen))?;
+    let file = directory.join(name).with_extension("png");
+    std::fs::write(&file, png(&draw::svg(screen))?)?;
+    writeln!(std::io::stdout().lock(), "{}\n{}", file.display(), contents(screen))?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! A program in a pseudo-terminal, and what its screen shows.
 
 use std::error::Error;
-use std::io::Read as _;
+use std::io::{Read as _, Write};
 use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -21,6 +21,7 @@ pub(super) struct Terminal {
     parser: Parser,
     output: Receiver<Vec<u8>>,
     child: Box<dyn Child + Send + Sync>,
+    keyboard: Box<dyn Write + Send>,
     // Closing it would hang up on the program.
     _master: Box<dyn MasterPty + Send>,
 }
@@ -50,12 +51,19 @@ impl Terminal {
                 }
             }
         });
-        Ok(Self { parser, output, child, _master: pair.master })
+        let keyboard = pair.master.take_writer()?;
+        Ok(Self { parser, output, child, keyboard, _master: pair.master })
     }
 
     /// What the screen shows.
     pub(super) fn screen(&self) -> &Screen {
         self.parser.screen()
+    }
+
+    /// Presses keys, one after the other.
+    pub(super) fn press(&mut self, keys: &str) -> Result<(), Box<dyn Error>> {
+        self.keyboard.write_all(keys.as_bytes())?;
+        Ok(self.keyboard.flush()?)
     }
 
     /// Reads until the screen shows what `shows` looks for, at the end of a whole frame.
