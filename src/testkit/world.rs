@@ -211,14 +211,7 @@ impl Backend for World {
                 | Presence::Leaving { .. }
                 | Presence::RestartPending { .. } => None,
             };
-            Ok(Observed {
-                presence,
-                entered: None,
-                intent: service.intent,
-                restarts: 0,
-                last_exit,
-                notes: Vec::new(),
-            })
+            Ok(Observed { presence, entered: None, intent: service.intent, restarts: 0, last_exit, notes: Vec::new() })
         }
         .boxed()
     }

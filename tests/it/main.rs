@@ -12,6 +12,6 @@ mod config;
 mod demo;
 mod kills;
 mod process;
-mod schema;
 mod pty;
+mod schema;
 mod support;
