@@ -37,6 +37,17 @@ pub enum Checked {
     Probed(ProbeOutcome),
 }
 
+/// Everything that the pre-flight checks of one service found, good findings included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// Whose.
+    pub service: ServiceId,
+    /// What it needs whatever else runs just now: its program, its directories, its engine.
+    pub requirements: Vec<Finding>,
+    /// What may be otherwise in a minute: who holds its ports, what runs beside it, whether what it needs could be started.
+    pub circumstances: Vec<Finding>,
+}
+
 /// What happened to the engine while it was asked: it has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the engine has ended")]
@@ -49,6 +60,7 @@ pub(super) enum Command {
     Begin { request: Request, answer: oneshot::Sender<Result<Operation, Refusal>> },
     Check { services: Vec<ServiceId>, attempts: Attempts, answer: oneshot::Sender<Vec<(ServiceId, Checked)>> },
     Preflight { service: ServiceId, answer: oneshot::Sender<Vec<Finding>> },
+    Inspect { answer: oneshot::Sender<Vec<Inspection>> },
     Settled { answer: oneshot::Sender<()> },
     Reload { registry: Registry, answer: oneshot::Sender<()> },
 }
@@ -119,6 +131,14 @@ impl Handle {
     /// [`EngineGone`].
     pub async fn preflight(&self, service: ServiceId) -> Result<Vec<Finding>, EngineGone> {
         self.ask(|answer| Command::Preflight { service, answer }).await
+    }
+
+    /// Runs the pre-flight checks of every service at once, without starting anything. In registry order.
+    ///
+    /// # Errors
+    /// [`EngineGone`].
+    pub async fn inspect(&self) -> Result<Vec<Inspection>, EngineGone> {
+        self.ask(|answer| Command::Inspect { answer }).await
     }
 
     /// Puts another registry in force: services that are unchanged are not touched, nothing is started or stopped.

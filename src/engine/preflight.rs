@@ -1,13 +1,18 @@
 //! Gathers the facts that [`crate::preflight::judge`] judges, for all services of a plan at once.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use futures::future::join_all;
 
+use super::handle::Inspection;
 use super::supervisor::Ports;
 use crate::graph::Graph;
 use crate::model::{Instance, ServiceId, ServiceSnapshot, ServiceSpec, Snapshot};
-use crate::preflight::{Conflict, ConflictKind, DependencyFact, Facts, Finding, PortFact, PortHolder, Verdict, judge};
+use crate::preflight::{
+    Conflict, ConflictKind, DependencyFact, Facts, Finding, PortFact, PortHolder, Verdict, judge, judge_circumstances,
+    judge_requirements,
+};
 
 /// The findings of each of `services`, which are in startup order so that a dependency's findings are known when its dependents are judged.
 ///
@@ -18,24 +23,55 @@ pub(super) async fn check_all(
     graph: &Graph,
     ports: &Ports,
 ) -> HashMap<ServiceId, Vec<Finding>> {
+    let facts = facts_of_all(services, snapshot, graph, ports).await;
+    facts.into_iter().map(|(spec, facts)| (spec.id.clone(), judge(&spec, &facts))).collect()
+}
+
+/// The same findings, apart by whether they hold whatever else runs. In the order of `services`, which are in startup order.
+pub(super) async fn inspect_all(
+    services: &[ServiceId],
+    snapshot: &Snapshot,
+    graph: &Graph,
+    ports: &Ports,
+) -> Vec<Inspection> {
+    let facts = facts_of_all(services, snapshot, graph, ports).await;
+    let inspection = |(spec, facts): (Arc<ServiceSpec>, Facts)| Inspection {
+        requirements: judge_requirements(&facts),
+        circumstances: judge_circumstances(&spec, &facts),
+        service: spec.id.clone(),
+    };
+    facts.into_iter().map(inspection).collect()
+}
+
+async fn facts_of_all(
+    services: &[ServiceId],
+    snapshot: &Snapshot,
+    graph: &Graph,
+    ports: &Ports,
+) -> Vec<(Arc<ServiceSpec>, Facts)> {
     let known: HashMap<&str, &ServiceSnapshot> =
         snapshot.services.iter().map(|service| (service.id().as_str(), &**service)).collect();
     let checked: Vec<&ServiceSnapshot> = services.iter().filter_map(|id| known.get(id.as_str()).copied()).collect();
     let requirements = join_all(checked.iter().map(|service| ports.backend.requirements(&service.spec)));
     let (requirements, taken, strangers) =
         tokio::join!(requirements, taken_ports(&checked, ports), strangers(&checked, &known, ports));
-    let mut findings: HashMap<ServiceId, Vec<Finding>> = HashMap::new();
+    // What keeps each from starting, by name: what its dependents have to know.
+    let mut problems: HashMap<ServiceId, String> = HashMap::new();
+    let mut all = Vec::with_capacity(checked.len());
     for (service, requirements) in checked.into_iter().zip(requirements) {
         let spec = &service.spec;
         let facts = Facts {
             requirements,
             ports: port_fact(service, &taken, ports).into_iter().collect(),
             conflicts: conflicts(spec, snapshot, &strangers),
-            dependencies: dependency_facts(spec, &known, graph, &findings),
+            dependencies: dependency_facts(spec, &known, graph, &problems),
         };
-        findings.insert(spec.id.clone(), judge(spec, &facts));
+        if let Some(failed) = judge(spec, &facts).into_iter().find(|finding| finding.verdict == Verdict::Failed) {
+            problems.insert(spec.id.clone(), failed.message);
+        }
+        all.push((Arc::clone(spec), facts));
     }
-    findings
+    all
 }
 
 async fn taken_ports(services: &[&ServiceSnapshot], ports: &Ports) -> HashMap<u16, PortHolder> {
@@ -92,7 +128,7 @@ fn dependency_facts(
     spec: &ServiceSpec,
     known: &HashMap<&str, &ServiceSnapshot>,
     graph: &Graph,
-    findings: &HashMap<ServiceId, Vec<Finding>>,
+    problems: &HashMap<ServiceId, String>,
 ) -> Vec<DependencyFact> {
     let missing = graph
         .missing(&spec.id)
@@ -100,14 +136,7 @@ fn dependency_facts(
         .map(|id| DependencyFact { id: id.clone(), problem: Some("is not registered".to_owned()) });
     let registered = graph.dependencies(&spec.id).into_iter().map(|id| {
         let runs = known.get(id.as_str()).is_some_and(|service| service.state.is_alive());
-        let problem = if runs {
-            None
-        } else {
-            findings
-                .get(&id)
-                .and_then(|found| found.iter().find(|finding| finding.verdict == Verdict::Failed))
-                .map(|finding| finding.message.clone())
-        };
+        let problem = if runs { None } else { problems.get(&id).cloned() };
         DependencyFact { id, problem }
     });
     missing.chain(registered).collect()

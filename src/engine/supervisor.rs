@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::actor::{Actor, Contact, Crowd, Order, Report};
-use super::handle::{Attempts, Checked, Command, Handle};
+use super::handle::{Attempts, Checked, Command, Handle, Inspection};
 use super::operate::{self, Circumstances};
 use super::operation::{Operation, Plan, Refusal, Request};
 use super::ports::{Backend, Host, LogSource, Probe, Store};
@@ -273,6 +273,7 @@ impl Supervisor {
             Command::Begin { request, answer } => drop(answer.send(self.begin(request))),
             Command::Check { services, attempts, answer } => self.check(services, attempts, answer),
             Command::Preflight { service, answer } => self.preflight(service, answer),
+            Command::Inspect { answer } => self.inspect(answer),
             Command::Reload { registry, answer } => {
                 self.reload(registry);
                 let _ = answer.send(());
@@ -334,6 +335,16 @@ impl Supervisor {
             all.push(service.clone());
             let mut findings = preflight::check_all(&all, &snapshot, &graph, &ports).await;
             drop(answer.send(findings.remove(&service).unwrap_or_default()));
+        });
+    }
+
+    fn inspect(&mut self, answer: oneshot::Sender<Vec<Inspection>>) {
+        let (snapshot, graph, ports) = (self.snapshot(), Arc::clone(&self.graph), self.ports.clone());
+        self.tasks.spawn(async move {
+            let mut found = preflight::inspect_all(graph.startup_order(), &snapshot, &graph, &ports).await;
+            let places: HashMap<&ServiceId, usize> = graph.services().zip(0..).collect();
+            found.sort_by_key(|inspection| places.get(&inspection.service).copied());
+            drop(answer.send(found));
         });
     }
 
