@@ -90,7 +90,7 @@ pub enum BoardFormat {
     Json,
 }
 
-/// The two command groups.
+/// The command groups, and what concerns everything.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// All services as one system
@@ -99,6 +99,16 @@ pub enum Command {
     /// One service at a time
     #[command(subcommand, arg_required_else_help = true)]
     Services(ServicesCommand),
+    /// Find everything that would keep a service from starting or surviving
+    #[command(after_help = "\
+Looks at the machine (disk, limits, logout, clock, engines) and at every service
+(program, directories, ports, conflicts, dependencies), starts nothing, and says
+what to do about each finding. Exits 1 when something would fail.
+
+Examples:
+  {program} doctor
+  {program} doctor --json | jq '.services[] | select(.findings != [])'")]
+    Doctor(JsonArgs),
 }
 
 /// `platform …`

@@ -87,7 +87,8 @@ fn purpose(command: &Command) -> Purpose {
         | Command::Services(ServicesCommand::Start(_) | ServicesCommand::Stop(_) | ServicesCommand::Restart(_)) => {
             Purpose::Operate
         }
-        Command::Platform(PlatformCommand::Status(_) | PlatformCommand::Health(_) | PlatformCommand::Logs(_))
+        Command::Doctor(_)
+        | Command::Platform(PlatformCommand::Status(_) | PlatformCommand::Health(_) | PlatformCommand::Logs(_))
         | Command::Services(
             ServicesCommand::List(_)
             | ServicesCommand::Status(_)
@@ -156,6 +157,7 @@ pub(super) async fn execute(cli: &Cli, session: &Session, face: &mut Face) -> Ex
     let exit = match &cli.command {
         None => commands::once(cli.console.format.unwrap_or_default(), session, face).await,
         Some(Command::Platform(command)) => commands::platform(command, session, face).await,
+        Some(Command::Doctor(args)) => commands::doctor(args, session, face).await,
         Some(Command::Services(command)) => commands::services(command, session, face).await,
     };
     match exit {

@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::operation::{Operation, Plan, Refusal, Request};
 use crate::lifecycle::explain::explain;
 use crate::model::{Event, ProbeOutcome, Registry, ServiceId, Snapshot};
-use crate::preflight::Finding;
+use crate::preflight::{Finding, HostFinding};
 
 /// A cheap, clonable way to the engine. The engine ends when the last handle is dropped; services go on.
 #[derive(Debug, Clone)]
@@ -37,6 +37,15 @@ pub enum Checked {
     Probed(ProbeOutcome),
 }
 
+/// Everything that would keep something from starting or surviving, with what is as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Examination {
+    /// Of the machine; empty when it could not be looked at.
+    pub host: Vec<HostFinding>,
+    /// Of each service, in registry order.
+    pub services: Vec<(ServiceId, Vec<Finding>)>,
+}
+
 /// What happened to the engine while it was asked: it has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the engine has ended")]
@@ -50,6 +59,7 @@ pub(super) enum Command {
     Check { services: Vec<ServiceId>, attempts: Attempts, answer: oneshot::Sender<Vec<(ServiceId, Checked)>> },
     Preflight { service: ServiceId, answer: oneshot::Sender<Vec<Finding>> },
     Settled { answer: oneshot::Sender<()> },
+    Examine { answer: oneshot::Sender<Examination> },
     Reload { registry: Registry, answer: oneshot::Sender<()> },
 }
 
@@ -119,6 +129,16 @@ impl Handle {
     /// [`EngineGone`].
     pub async fn preflight(&self, service: ServiceId) -> Result<Vec<Finding>, EngineGone> {
         self.ask(|answer| Command::Preflight { service, answer }).await
+    }
+
+    /// Runs the pre-flight checks of every service and looks at the machine as a whole, without starting anything.
+    ///
+    /// May take seconds where something does not answer.
+    ///
+    /// # Errors
+    /// [`EngineGone`].
+    pub async fn examine(&self) -> Result<Examination, EngineGone> {
+        self.ask(|answer| Command::Examine { answer }).await
     }
 
     /// Puts another registry in force: services that are unchanged are not touched, nothing is started or stopped.

@@ -1,14 +1,18 @@
 //! Gathers the facts that [`crate::preflight::judge`] judges, for all services of a plan at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::future::join_all;
 
+use super::handle::Examination;
 use super::supervisor::Ports;
 use crate::graph::Graph;
-use crate::model::{Instance, ServiceId, ServiceSpec, Snapshot};
-use crate::preflight::{Conflict, ConflictKind, DependencyFact, Facts, Finding, PortFact, Verdict, judge};
+use crate::model::{Instance, Mode, ServiceId, ServiceSpec, Snapshot};
+use crate::preflight::{
+    CheckKind, Conflict, ConflictKind, DependencyFact, Facts, Finding, Platform, PortFact, Surveyed, Verdict, judge,
+    judge_host,
+};
 
 /// The findings of each of `services`, which are in startup order so that a dependency's findings are known when its dependents are judged.
 pub(super) async fn check_all(
@@ -26,6 +30,43 @@ pub(super) async fn check_all(
         findings.insert(spec.id.clone(), judge(spec, &facts));
     }
     findings
+}
+
+/// Everything about all services, and the machine as a whole.
+pub(super) async fn examine(snapshot: &Snapshot, graph: &Graph, ports: &Ports) -> Examination {
+    let uses = |wanted: &[Mode]| {
+        let is_used = snapshot.services.iter().any(|service| wanted.contains(&service.spec.deployment.mode()));
+        if is_used { Platform::Used } else { Platform::Unused }
+    };
+    let asked = Surveyed {
+        n_binary: snapshot.services.iter().filter(|service| service.spec.deployment.mode() == Mode::Binary).count(),
+        uses_docker: uses(&[Mode::Docker, Mode::DockerCompose]),
+        uses_kubernetes: uses(&[Mode::Kubernetes]),
+    };
+    // Who is in a circle, or above one, has no place in the order; what else keeps it from starting is worth knowing all the same.
+    let mut order = graph.startup_order().to_vec();
+    let ordered: HashSet<&ServiceId> = graph.startup_order().iter().collect();
+    let rest = snapshot.services.iter().map(|service| service.id()).filter(|id| !ordered.contains(id)).cloned();
+    order.extend(rest.collect::<Vec<_>>());
+    let (survey, mut findings) = tokio::join!(ports.host.survey(asked), check_all(&order, snapshot, graph, ports));
+    let services = snapshot.services.iter().map(|service| {
+        let id = service.id().clone();
+        let mut found = findings.remove(&id).unwrap_or_default();
+        found.extend(graph.cycle_below(&id).map(circle));
+        (id, found)
+    });
+    Examination { host: survey.as_ref().map(judge_host).unwrap_or_default(), services: services.collect() }
+}
+
+/// A service in a circle, or above one, cannot be started (M18).
+fn circle(circle: &[ServiceId]) -> Finding {
+    let names: Vec<&str> = circle.iter().map(ServiceId::as_str).collect();
+    Finding {
+        check: CheckKind::Dependencies,
+        verdict: Verdict::Failed,
+        message: format!("Circular dependency: {}", names.join(" -> ")),
+        remedy: Some("take one of these dependencies away".to_owned()),
+    }
 }
 
 async fn gather(spec: &ServiceSpec, snapshot: &Snapshot, ports: &Ports) -> Facts {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::actor::{Actor, Contact, Crowd, Order, Report};
-use super::handle::{Attempts, Checked, Command, Handle};
+use super::handle::{Attempts, Checked, Command, Examination, Handle};
 use super::operate::{self, Circumstances};
 use super::operation::{Operation, Plan, Refusal, Request};
 use super::ports::{Backend, Host, LogSource, Probe, Store};
@@ -248,6 +248,7 @@ impl Supervisor {
             Command::Begin { request, answer } => drop(answer.send(self.begin(request))),
             Command::Check { services, attempts, answer } => self.check(services, attempts, answer),
             Command::Preflight { service, answer } => self.preflight(service, answer),
+            Command::Examine { answer } => self.examine(answer),
             Command::Reload { registry, answer } => {
                 self.reload(registry);
                 let _ = answer.send(());
@@ -309,6 +310,13 @@ impl Supervisor {
             all.push(service.clone());
             let mut findings = preflight::check_all(&all, &snapshot, &graph, &ports).await;
             drop(answer.send(findings.remove(&service).unwrap_or_default()));
+        });
+    }
+
+    fn examine(&mut self, answer: oneshot::Sender<Examination>) {
+        let (snapshot, graph, ports) = (self.snapshot(), Arc::clone(&self.graph), self.ports.clone());
+        self.tasks.spawn(async move {
+            drop(answer.send(preflight::examine(&snapshot, &graph, &ports).await));
         });
     }
 

@@ -4,27 +4,23 @@ use std::path::PathBuf;
 
 use futures::future::BoxFuture;
 
+use super::survey::{self, Places};
 use super::{names, ports};
 use crate::engine::ports::Host;
-use crate::preflight::{Conflict, PortHolder};
+use crate::preflight::{Conflict, PortHolder, Survey, Surveyed};
 
 /// This machine, seen through `/proc` and the cgroup tree. Cheap to make and to clone; keeps nothing open.
 #[derive(Debug, Clone)]
 pub struct System {
     proc: PathBuf,
     cgroups: PathBuf,
+    places: Places,
 }
 
 impl System {
     /// The machine as the kernel shows it.
-    pub fn new() -> Self {
-        Self { proc: "/proc".into(), cgroups: "/sys/fs/cgroup".into() }
-    }
-}
-
-impl Default for System {
-    fn default() -> Self {
-        Self::new()
+    pub fn new(places: Places) -> Self {
+        Self { proc: "/proc".into(), cgroups: "/sys/fs/cgroup".into(), places }
     }
 }
 
@@ -41,6 +37,11 @@ impl Host for System {
     fn port_holder(&self, port: u16) -> BoxFuture<'_, Option<PortHolder>> {
         let this = self.clone();
         Box::pin(off_thread("port holders", move || ports::holder(&this.proc, port)))
+    }
+
+    fn survey(&self, asked: Surveyed) -> BoxFuture<'_, Option<Survey>> {
+        let this = self.clone();
+        Box::pin(off_thread("the machine", move || Some(survey::survey(&this.proc, &this.places, asked))))
     }
 
     fn is_descendant(&self, pid: u32, ancestor: u32) -> bool {

@@ -4,6 +4,7 @@
 //! outside passes [`safe`] on its way into a sentence, so that no service, file or error can send codes to a terminal.
 
 pub mod diagnostics;
+mod doctor;
 mod health;
 mod json;
 mod line;
@@ -20,6 +21,7 @@ mod tests;
 mod text;
 mod turns;
 
+pub use doctor::{Complaint, Diagnosis, DoctorReport, ServiceDiagnosis, doctor};
 pub use health::{platform_health, service_health};
 pub use json::{
     BoardReport, FindingReport, HealthReport, HealthSummary, IssueReport, ListReport, OperationCounts, OperationReport,

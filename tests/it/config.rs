@@ -289,13 +289,18 @@ fn a_text_that_is_not_toml_gives_no_service() {
 #[test]
 fn a_bracket_that_is_not_closed_is_one_error_however_long_the_file_is() {
     let services = |n: usize| -> String {
-        (0..n).map(|n| format!("[services.s{n}]\ntype = 'platform'\n\n[services.s{n}.deployment]\nmode = 'x'\n\n")).collect()
+        (0..n)
+            .map(|n| format!("[services.s{n}]\ntype = 'platform'\n\n[services.s{n}.deployment]\nmode = 'x'\n\n"))
+            .collect()
     };
     for slip in ["dependencies = ['b'\n", "a = ['x', 'y]\n", "env = { A = 'x'\n", "env = { A = 'x', \n"] {
         let registry = parse(&format!("[services.a]\ntype = 'platform'\n{slip}{}", services(40)));
         let found: Vec<String> = registry.diagnostics.iter().map(ToString::to_string).collect();
         assert!((1..=3).contains(&found.len()), "{slip}: {found:#?}");
-        assert!(registry.diagnostics[0].place.as_ref().is_some_and(|place| (3..=4).contains(&place.line)), "{found:#?}");
+        assert!(
+            registry.diagnostics[0].place.as_ref().is_some_and(|place| (3..=4).contains(&place.line)),
+            "{found:#?}"
+        );
     }
     let two = parse("[services.a]\ntype = x\ncategory = y\n");
     assert_eq!(two.diagnostics.len(), 2, "{:#?}", two.diagnostics);

@@ -10,6 +10,7 @@ mod architecture;
 mod cli;
 mod config;
 mod demo;
+mod doctor;
 mod kills;
 mod process;
 mod pty;

@@ -78,7 +78,8 @@ impl BinaryBackend {
     pub(super) fn look(&self, id: &ServiceId) -> Result<Look, BackendError> {
         let path = self.settings.layout.state_file(id);
         let found = state_reader::read(&path).map_err(|error| transient(path.display(), &error))?;
-        let mut look = Look { record: None, written_at: None, unusable: None, shim: None, service: None, notes: Vec::new() };
+        let mut look =
+            Look { record: None, written_at: None, unusable: None, shim: None, service: None, notes: Vec::new() };
         match found {
             Found::Nothing => self.look_without_record(id, &mut look),
             Found::Unusable(why) => {

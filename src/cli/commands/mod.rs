@@ -1,5 +1,6 @@
 //! One file per command. Each asks the engine, prints what [`crate::report`] says of the answer, and gives an exit code.
 
+mod doctor;
 mod logs;
 mod once;
 mod operate;
@@ -11,6 +12,7 @@ use super::session::{Face, Session};
 use crate::engine::handle::{Attempts, Checked, EngineGone};
 use crate::model::{ServiceId, Snapshot};
 
+pub(super) use doctor::run as doctor;
 pub(super) use once::run as once;
 pub(super) use platform::run as platform;
 pub(super) use services::run as services;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::{Effect, Input, Machine, Policy, Probing, StopFailure, Tending, step};
 use crate::model::{
-    Ending, FailureReason, Guardian, Happening, Instance, Launch, LaunchOrigin, Observed, Presence, ProbeOutcome, ProbeReport,
-    ProbeVerdict, ProcessIdentity, ServiceState, StopHow,
+    Ending, FailureReason, Guardian, Happening, Instance, Launch, LaunchOrigin, Observed, Presence, ProbeOutcome,
+    ProbeReport, ProbeVerdict, ProcessIdentity, ServiceState, StopHow,
 };
 use crate::testkit::builders::{checked_service, ids};
 

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    FileLimit, HostFinding, Logout, LogoutPolicy, PipeLimit, Reach, Space, Survey, Topic, Trial, Where,
-};
+use super::{FileLimit, HostFinding, Logout, LogoutPolicy, PipeLimit, Reach, Space, Survey, Topic, Trial, Where};
 use crate::preflight::Verdict;
 
 /// Below this, a log fills the disk within minutes: bytes.
@@ -60,7 +58,7 @@ fn state(survey: &Survey) -> HostFinding {
     match &survey.state.problem {
         None => passed(Topic::StateDirectory, format!("State directory: {path}")),
         Some((problem, remedy)) => {
-            failed(Topic::StateDirectory, format!("State directory cannot be used: {problem}"), remedy)
+            failed(Topic::StateDirectory, format!("State directory cannot be used: {path}: {problem}"), remedy)
         }
     }
 }
@@ -93,7 +91,9 @@ fn splice(trial: &Trial) -> Option<HostFinding> {
         Trial::Works => Some(passed(topic, "Output reaches the logs without loss (splice works)")),
         Trial::Refused(why) => Some(warning(
             topic,
-            format!("splice is refused by the file system of the logs ({why}): lines can be lost when a shim is killed"),
+            format!(
+                "splice is refused by the file system of the logs ({why}): lines can be lost when a shim is killed"
+            ),
             "put the state directory on a local file system (PROVISIONING_SERVICES_DIR)",
         )),
         // Why nothing can be written there is said by the state directory's own finding.
@@ -191,7 +191,11 @@ fn clock(survey: &Survey) -> HostFinding {
     let remedy = "timedatectl set-ntp true";
     let clock = survey.clock;
     if clock.now < clock.earliest {
-        return failed(topic, "The clock says a time before this program was made: certificates cannot be valid", remedy);
+        return failed(
+            topic,
+            "The clock says a time before this program was made: certificates cannot be valid",
+            remedy,
+        );
     }
     match clock.ahead.filter(|ahead| *ahead > CLOCK_TOLERANCE) {
         None => passed(topic, "The clock agrees with our own files"),

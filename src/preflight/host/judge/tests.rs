@@ -21,7 +21,11 @@ fn well() -> Survey {
         pipes: Some(PipeLimit { soft_pages: 16_384, page: 4096 }),
         logout: Logout::NoManager,
         hidepid: None,
-        clock: Clock { now: SystemTime::UNIX_EPOCH + Duration::from_secs(2), earliest: SystemTime::UNIX_EPOCH, ahead: None },
+        clock: Clock {
+            now: SystemTime::UNIX_EPOCH + Duration::from_secs(2),
+            earliest: SystemTime::UNIX_EPOCH,
+            ahead: None,
+        },
         docker: None,
         kubernetes: None,
     }
@@ -66,7 +70,10 @@ fn nothing_is_wrong_with_a_machine_that_is_well() {
 fn a_full_disk_fails_and_a_nearly_full_one_warns() {
     check(|s| s.space = Ok(Space { free: 0, free_files: None }), "Failed disk space: The disk is full: 0 bytes free");
     check(|s| s.space = Ok(Space { free: 5 << 30, free_files: Some(0) }), "Failed disk space: No file can be made");
-    check(|s| s.space = Ok(Space { free: 50 << 20, free_files: None }), "Warning disk space: The disk is nearly full: 50.0 MiB");
+    check(
+        |s| s.space = Ok(Space { free: 50 << 20, free_files: None }),
+        "Warning disk space: The disk is nearly full: 50.0 MiB",
+    );
     check(|s| s.space = Ok(Space { free: 5 << 30, free_files: Some(9) }), "Warning disk space: Only 9 files");
     check(|s| s.space = Err("no such device".into()), "Warning disk space: Free space below");
 }
@@ -75,7 +82,7 @@ fn a_full_disk_fails_and_a_nearly_full_one_warns() {
 fn a_state_directory_that_cannot_be_used_brings_its_own_remedy() {
     check(
         |s| s.state.problem = Some(("/x belongs to user 7".into(), "run this as its owner".into())),
-        "Failed state directory: State directory cannot be used: /x belongs to user 7 => run this as its owner",
+        "Failed state directory: State directory cannot be used: /home/u/.provisioning/services: /x belongs to user 7 => run this as its owner",
     );
 }
 
@@ -88,7 +95,10 @@ fn logs_that_can_lose_lines_are_said_and_an_untried_splice_is_not() {
 #[test]
 fn limits_are_held_against_the_number_of_services() {
     check(|s| s.inotify = Trial::Refused("EMFILE".into()), "Failed file watching: No more inotify instances");
-    check(|s| s.asked.n_binary = 300, "Failed open files: Only 1024 files may be open at once; 300 services need about 1328 => ulimit -n 1328");
+    check(
+        |s| s.asked.n_binary = 300,
+        "Failed open files: Only 1024 files may be open at once; 300 services need about 1328 => ulimit -n 1328",
+    );
     check(
         |s| (s.asked.n_binary, s.open_files.hard) = (300, Some(1024)),
         "Failed open files: Only 1024 files may be open at once; 300 services need about 1328 => raise the limit",
@@ -128,7 +138,10 @@ fn hidden_processes_matter_to_everybody_but_the_superuser() {
 #[test]
 fn a_clock_that_cannot_be_right_is_said() {
     check(|s| s.clock.earliest = s.clock.now + Duration::from_secs(1), "Failed clock: The clock says a time before");
-    check(|s| s.clock.ahead = Some(Duration::from_secs(3600)), "Warning clock: Our newest file lies 3600 s in the future");
+    check(
+        |s| s.clock.ahead = Some(Duration::from_secs(3600)),
+        "Warning clock: Our newest file lies 3600 s in the future",
+    );
     fine(|s| s.clock.ahead = Some(Duration::from_secs(1)));
 }
 
