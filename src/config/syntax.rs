@@ -143,11 +143,16 @@ fn no_place(message: &str) -> String {
 fn finding(document: &Document<'_>, span: Range<usize>, message: &str) -> Finding {
     if message == "duplicate key" {
         let key = quoted(document.excerpt(span.clone()).trim());
-        let message = match first_definition(document, span.start) {
-            Some(line) => format!("{key} is defined a second time; the first is in line {line}"),
-            None => format!("{key} is defined a second time"),
+        let finding = match first_definition(document, span.start) {
+            Some(line) => {
+                let message = format!("{key} is defined a second time; the first is in line {line}");
+                Finding::error(Code::Duplicate, message)
+                    .label("defined a second time")
+                    .also(definition_in(document, line), "the first is here")
+            }
+            None => Finding::error(Code::Duplicate, format!("{key} is defined a second time")),
         };
-        return Finding::error(Code::Duplicate, message).hint("keep one of the two".to_owned());
+        return finding.hint("keep one of the two".to_owned());
     }
     let message = no_place(message);
     let hint = message.starts_with("string values must be quoted").then(|| "write it in quotes".to_owned());
@@ -168,6 +173,17 @@ fn first_definition(document: &Document<'_>, offset: usize) -> Option<usize> {
     let section = (earliest..line).rev().find(|earlier| text(*earlier).starts_with('[')).unwrap_or(earliest - 1);
     let wanted = key(line)?;
     (section + 1..line).find(|earlier| key(*earlier) == Some(wanted))
+}
+
+/// What a line defines: its key, or the header without its comment.
+fn definition_in(document: &Document<'_>, line: usize) -> Range<usize> {
+    let range = document.line_range(line);
+    let text = &document.text[range.clone()];
+    let is_header = text.trim_start().starts_with('[');
+    let end = if is_header { text.find('#') } else { text.find('=') };
+    let defined = &text[..end.unwrap_or(text.len())];
+    let start = range.start + (defined.len() - defined.trim_start().len());
+    start..start + defined.trim().len()
 }
 
 #[cfg(test)]

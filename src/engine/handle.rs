@@ -37,13 +37,15 @@ pub enum Checked {
     Probed(ProbeOutcome),
 }
 
-/// Everything that would keep something from starting or surviving, with what is as it should be.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Examination {
-    /// Of the machine; empty when it could not be looked at.
-    pub host: Vec<HostFinding>,
-    /// Of each service, in registry order.
-    pub services: Vec<(ServiceId, Vec<Finding>)>,
+/// Everything that the pre-flight checks of one service found, good findings included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// Whose.
+    pub service: ServiceId,
+    /// What it needs whatever else runs just now: its program, its directories, its engine.
+    pub requirements: Vec<Finding>,
+    /// What may be otherwise in a minute: who holds its ports, what runs beside it, whether what it needs could be started.
+    pub circumstances: Vec<Finding>,
 }
 
 /// What happened to the engine while it was asked: it has ended.
@@ -58,8 +60,9 @@ pub(super) enum Command {
     Begin { request: Request, answer: oneshot::Sender<Result<Operation, Refusal>> },
     Check { services: Vec<ServiceId>, attempts: Attempts, answer: oneshot::Sender<Vec<(ServiceId, Checked)>> },
     Preflight { service: ServiceId, answer: oneshot::Sender<Vec<Finding>> },
+    Inspect { answer: oneshot::Sender<Vec<Inspection>> },
+    Survey { answer: oneshot::Sender<Vec<HostFinding>> },
     Settled { answer: oneshot::Sender<()> },
-    Examine { answer: oneshot::Sender<Examination> },
     Reload { registry: Registry, answer: oneshot::Sender<()> },
 }
 
@@ -131,14 +134,21 @@ impl Handle {
         self.ask(|answer| Command::Preflight { service, answer }).await
     }
 
-    /// Runs the pre-flight checks of every service and looks at the machine as a whole, without starting anything.
-    ///
-    /// May take seconds where something does not answer.
+    /// Runs the pre-flight checks of every service at once, without starting anything. In registry order.
     ///
     /// # Errors
     /// [`EngineGone`].
-    pub async fn examine(&self) -> Result<Examination, EngineGone> {
-        self.ask(|answer| Command::Examine { answer }).await
+    pub async fn inspect(&self) -> Result<Vec<Inspection>, EngineGone> {
+        self.ask(|answer| Command::Inspect { answer }).await
+    }
+
+    /// Looks at the machine as a whole: what on it keeps services from starting or surviving, good findings included. Empty when it
+    /// could not be looked at. May take seconds where something does not answer.
+    ///
+    /// # Errors
+    /// [`EngineGone`].
+    pub async fn survey(&self) -> Result<Vec<HostFinding>, EngineGone> {
+        self.ask(|answer| Command::Survey { answer }).await
     }
 
     /// Puts another registry in force: services that are unchanged are not touched, nothing is started or stopped.

@@ -1,5 +1,6 @@
 //! What the engine needs from the world: five narrow traits that adapters implement.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -101,8 +102,8 @@ pub trait Host: Send + Sync {
     /// Which of `names` run here without being registered: as a process, a systemd unit, a container (A52).
     fn running_strangers<'a>(&'a self, names: &'a [String]) -> BoxFuture<'a, Vec<Conflict>>;
 
-    /// Who listens on this loopback TCP port, if somebody does.
-    fn port_holder(&self, port: u16) -> BoxFuture<'_, Option<PortHolder>>;
+    /// Who listens on which of these loopback TCP ports; those that nobody listens on are left out. One look for all of them.
+    fn port_holders<'a>(&'a self, ports: &'a [u16]) -> BoxFuture<'a, HashMap<u16, PortHolder>>;
 
     /// Everything about the machine as a whole that keeps services from starting or surviving; `None` when it could not be looked at.
     /// May take seconds where something does not answer; leaves nothing behind.

@@ -1,101 +1,125 @@
 //! Gathers the facts that [`crate::preflight::judge`] judges, for all services of a plan at once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures::future::join_all;
 
-use super::handle::Examination;
+use super::handle::Inspection;
 use super::supervisor::Ports;
 use crate::graph::Graph;
-use crate::model::{Instance, Mode, ServiceId, ServiceSpec, Snapshot};
+use crate::model::{Instance, Mode, ServiceId, ServiceSnapshot, ServiceSpec, Snapshot};
 use crate::preflight::{
-    CheckKind, Conflict, ConflictKind, DependencyFact, Facts, Finding, Platform, PortFact, Surveyed, Verdict, judge,
-    judge_host,
+    Conflict, ConflictKind, DependencyFact, Facts, Finding, Platform, PortFact, PortHolder, Surveyed, Verdict, judge,
+    judge_circumstances, judge_requirements,
 };
 
 /// The findings of each of `services`, which are in startup order so that a dependency's findings are known when its dependents are judged.
+///
+/// The machine is looked at once for all of them: a look costs the same for one service as for hundreds.
 pub(super) async fn check_all(
     services: &[ServiceId],
     snapshot: &Snapshot,
     graph: &Graph,
     ports: &Ports,
 ) -> HashMap<ServiceId, Vec<Finding>> {
-    let specs: Vec<&Arc<ServiceSpec>> =
-        services.iter().filter_map(|id| snapshot.service(id.as_str())).map(|service| &service.spec).collect();
-    let gathered = join_all(specs.iter().map(|spec| gather(spec, snapshot, ports))).await;
-    let mut findings: HashMap<ServiceId, Vec<Finding>> = HashMap::new();
-    for (spec, mut facts) in specs.iter().zip(gathered) {
-        facts.dependencies = dependency_facts(spec, snapshot, graph, &findings);
-        findings.insert(spec.id.clone(), judge(spec, &facts));
-    }
-    findings
+    let facts = facts_of_all(services, snapshot, graph, ports).await;
+    facts.into_iter().map(|(spec, facts)| (spec.id.clone(), judge(&spec, &facts))).collect()
 }
 
-/// Everything about all services, and the machine as a whole.
-pub(super) async fn examine(snapshot: &Snapshot, graph: &Graph, ports: &Ports) -> Examination {
-    let uses = |wanted: &[Mode]| {
-        let is_used = snapshot.services.iter().any(|service| wanted.contains(&service.spec.deployment.mode()));
-        if is_used { Platform::Used } else { Platform::Unused }
+/// The same findings, apart by whether they hold whatever else runs. In the order of `services`, which are in startup order.
+pub(super) async fn inspect_all(
+    services: &[ServiceId],
+    snapshot: &Snapshot,
+    graph: &Graph,
+    ports: &Ports,
+) -> Vec<Inspection> {
+    let facts = facts_of_all(services, snapshot, graph, ports).await;
+    let inspection = |(spec, facts): (Arc<ServiceSpec>, Facts)| Inspection {
+        requirements: judge_requirements(&facts),
+        circumstances: judge_circumstances(&spec, &facts),
+        service: spec.id.clone(),
     };
-    let asked = Surveyed {
-        n_binary: snapshot.services.iter().filter(|service| service.spec.deployment.mode() == Mode::Binary).count(),
+    facts.into_iter().map(inspection).collect()
+}
+
+/// What the services ask of the machine.
+pub(super) fn asked_of_the_machine(snapshot: &Snapshot) -> Surveyed {
+    let count = |modes: &[Mode]| {
+        snapshot.services.iter().filter(|service| modes.contains(&service.spec.deployment.mode())).count()
+    };
+    let uses = |modes: &[Mode]| if count(modes) > 0 { Platform::Used } else { Platform::Unused };
+    Surveyed {
+        n_binary: count(&[Mode::Binary]),
         uses_docker: uses(&[Mode::Docker, Mode::DockerCompose]),
         uses_kubernetes: uses(&[Mode::Kubernetes]),
-    };
-    // Who is in a circle, or above one, has no place in the order; what else keeps it from starting is worth knowing all the same.
-    let mut order = graph.startup_order().to_vec();
-    let ordered: HashSet<&ServiceId> = graph.startup_order().iter().collect();
-    let rest = snapshot.services.iter().map(|service| service.id()).filter(|id| !ordered.contains(id)).cloned();
-    order.extend(rest.collect::<Vec<_>>());
-    let (survey, mut findings) = tokio::join!(ports.host.survey(asked), check_all(&order, snapshot, graph, ports));
-    let services = snapshot.services.iter().map(|service| {
-        let id = service.id().clone();
-        let mut found = findings.remove(&id).unwrap_or_default();
-        found.extend(graph.cycle_below(&id).map(circle));
-        (id, found)
-    });
-    Examination { host: survey.as_ref().map(judge_host).unwrap_or_default(), services: services.collect() }
-}
-
-/// A service in a circle, or above one, cannot be started (M18).
-fn circle(circle: &[ServiceId]) -> Finding {
-    let names: Vec<&str> = circle.iter().map(ServiceId::as_str).collect();
-    Finding {
-        check: CheckKind::Dependencies,
-        verdict: Verdict::Failed,
-        message: format!("Circular dependency: {}", names.join(" -> ")),
-        remedy: Some("take one of these dependencies away".to_owned()),
     }
 }
 
-async fn gather(spec: &ServiceSpec, snapshot: &Snapshot, ports: &Ports) -> Facts {
-    let (requirements, taken, strangers) = tokio::join!(
-        ports.backend.requirements(spec),
-        taken_ports(spec, snapshot, ports),
-        unregistered_conflicts(spec, snapshot, ports),
-    );
-    let mut conflicts = registered_conflicts(spec, snapshot);
-    conflicts.extend(strangers);
-    // As the registry names them, whoever was found first.
-    conflicts.sort_by_key(|conflict| spec.conflicts.iter().position(|name| *name == conflict.name));
-    Facts { requirements, ports: taken, conflicts, dependencies: Vec::new() }
+async fn facts_of_all(
+    services: &[ServiceId],
+    snapshot: &Snapshot,
+    graph: &Graph,
+    ports: &Ports,
+) -> Vec<(Arc<ServiceSpec>, Facts)> {
+    let known: HashMap<&str, &ServiceSnapshot> =
+        snapshot.services.iter().map(|service| (service.id().as_str(), &**service)).collect();
+    let checked: Vec<&ServiceSnapshot> = services.iter().filter_map(|id| known.get(id.as_str()).copied()).collect();
+    let requirements = join_all(checked.iter().map(|service| ports.backend.requirements(&service.spec)));
+    let (requirements, taken, strangers) =
+        tokio::join!(requirements, taken_ports(&checked, ports), strangers(&checked, &known, ports));
+    // What keeps each from starting, by name: what its dependents have to know.
+    let mut problems: HashMap<ServiceId, String> = HashMap::new();
+    let mut all = Vec::with_capacity(checked.len());
+    for (service, requirements) in checked.into_iter().zip(requirements) {
+        let spec = &service.spec;
+        let facts = Facts {
+            requirements,
+            ports: port_fact(service, &taken, ports).into_iter().collect(),
+            conflicts: conflicts(spec, snapshot, &strangers),
+            dependencies: dependency_facts(spec, &known, graph, &problems),
+        };
+        if let Some(failed) = judge(spec, &facts).into_iter().find(|finding| finding.verdict == Verdict::Failed) {
+            problems.insert(spec.id.clone(), failed.message);
+        }
+        all.push((Arc::clone(spec), facts));
+    }
+    all
+}
+
+async fn taken_ports(services: &[&ServiceSnapshot], ports: &Ports) -> HashMap<u16, PortHolder> {
+    let wanted: Vec<u16> = services.iter().filter_map(|service| service.spec.health_port()).collect();
+    ports.host.port_holders(&wanted).await
 }
 
 /// A port that is held by the service itself is no conflict (R187).
-async fn taken_ports(spec: &ServiceSpec, snapshot: &Snapshot, ports: &Ports) -> Vec<PortFact> {
-    let Some(port) = spec.health_port() else {
-        return Vec::new();
-    };
-    let Some(holder) = ports.host.port_holder(port).await else {
-        return Vec::new();
-    };
-    let own = snapshot.service(spec.id.as_str()).and_then(|service| service.state.instance()).and_then(Instance::pid);
-    let is_own = match (holder.pid, own) {
+fn port_fact(service: &ServiceSnapshot, taken: &HashMap<u16, PortHolder>, ports: &Ports) -> Option<PortFact> {
+    let port = service.spec.health_port()?;
+    let holder = taken.get(&port)?;
+    let is_own = match (holder.pid, service.state.instance().and_then(Instance::pid)) {
         (Some(pid), Some(own)) => ports.host.is_descendant(pid, own),
         (None, _) | (_, None) => false,
     };
-    if is_own { Vec::new() } else { vec![PortFact { port, holder }] }
+    (!is_own).then(|| PortFact { port, holder: holder.clone() })
+}
+
+/// What runs of all names that are conflicts and no services of ours.
+async fn strangers(
+    services: &[&ServiceSnapshot],
+    known: &HashMap<&str, &ServiceSnapshot>,
+    ports: &Ports,
+) -> Vec<Conflict> {
+    let names: BTreeSet<&String> = services.iter().flat_map(|service| &service.spec.conflicts).collect();
+    let names: Vec<String> = names.into_iter().filter(|name| !known.contains_key(name.as_str())).cloned().collect();
+    if names.is_empty() { Vec::new() } else { ports.host.running_strangers(&names).await }
+}
+
+/// As the registry names them, whoever was found first.
+fn conflicts(spec: &ServiceSpec, snapshot: &Snapshot, strangers: &[Conflict]) -> Vec<Conflict> {
+    let mut conflicts = registered_conflicts(spec, snapshot);
+    conflicts.extend(strangers.iter().filter(|found| spec.conflicts.contains(&found.name)).cloned());
+    conflicts.sort_by_key(|conflict| spec.conflicts.iter().position(|name| *name == conflict.name));
+    conflicts
 }
 
 /// Registered conflicts count in both directions (A53).
@@ -112,32 +136,20 @@ fn registered_conflicts(spec: &ServiceSpec, snapshot: &Snapshot) -> Vec<Conflict
         .collect()
 }
 
-async fn unregistered_conflicts(spec: &ServiceSpec, snapshot: &Snapshot, ports: &Ports) -> Vec<Conflict> {
-    let names: Vec<String> = spec.conflicts.iter().filter(|name| snapshot.service(name).is_none()).cloned().collect();
-    if names.is_empty() { Vec::new() } else { ports.host.running_strangers(&names).await }
-}
-
 /// A dependency is available when it runs, or when its own checks pass (R169).
 fn dependency_facts(
     spec: &ServiceSpec,
-    snapshot: &Snapshot,
+    known: &HashMap<&str, &ServiceSnapshot>,
     graph: &Graph,
-    findings: &HashMap<ServiceId, Vec<Finding>>,
+    problems: &HashMap<ServiceId, String>,
 ) -> Vec<DependencyFact> {
     let missing = graph
         .missing(&spec.id)
         .iter()
         .map(|id| DependencyFact { id: id.clone(), problem: Some("is not registered".to_owned()) });
     let registered = graph.dependencies(&spec.id).into_iter().map(|id| {
-        let runs = snapshot.service(id.as_str()).is_some_and(|service| service.state.is_alive());
-        let problem = if runs {
-            None
-        } else {
-            findings
-                .get(&id)
-                .and_then(|found| found.iter().find(|finding| finding.verdict == Verdict::Failed))
-                .map(|finding| finding.message.clone())
-        };
+        let runs = known.get(id.as_str()).is_some_and(|service| service.state.is_alive());
+        let problem = if runs { None } else { problems.get(&id).cloned() };
         DependencyFact { id, problem }
     });
     missing.chain(registered).collect()

@@ -1,5 +1,6 @@
 //! The machine we run on, behind the engine's port.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use futures::future::BoxFuture;
@@ -34,9 +35,12 @@ impl Host for System {
         Box::pin(off_thread("running processes", move || names::running(&this.proc, &this.cgroups, &names)))
     }
 
-    fn port_holder(&self, port: u16) -> BoxFuture<'_, Option<PortHolder>> {
-        let this = self.clone();
-        Box::pin(off_thread("port holders", move || ports::holder(&this.proc, port)))
+    fn port_holders<'a>(&'a self, ports: &'a [u16]) -> BoxFuture<'a, HashMap<u16, PortHolder>> {
+        if ports.is_empty() {
+            return Box::pin(std::future::ready(HashMap::new()));
+        }
+        let (this, ports) = (self.clone(), ports.to_vec());
+        Box::pin(off_thread("port holders", move || ports::holders(&this.proc, &ports)))
     }
 
     fn survey(&self, asked: Surveyed) -> BoxFuture<'_, Option<Survey>> {

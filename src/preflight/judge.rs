@@ -12,8 +12,19 @@ use crate::model::ServiceSpec;
 ///
 /// Good news is given only where the guide gives it (M16): a working directory that is there says nothing.
 pub fn judge(spec: &ServiceSpec, facts: &Facts) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = facts.requirements.iter().filter_map(judge_requirement).collect();
-    findings.extend(facts.ports.iter().map(|fact| judge_port(spec, fact)));
+    let mut findings = judge_requirements(facts);
+    findings.extend(judge_circumstances(spec, facts));
+    findings
+}
+
+/// Judges what the service needs whatever else runs just now: its program, its directories, its engine.
+pub fn judge_requirements(facts: &Facts) -> Vec<Finding> {
+    facts.requirements.iter().filter_map(judge_requirement).collect()
+}
+
+/// Judges what may be otherwise in a minute: who holds its ports, what runs beside it, whether what it needs could be started.
+pub fn judge_circumstances(spec: &ServiceSpec, facts: &Facts) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = facts.ports.iter().map(|fact| judge_port(spec, fact)).collect();
     findings.push(judge_conflicts(&facts.conflicts));
     findings.extend(judge_dependencies(&facts.dependencies));
     findings
@@ -148,7 +159,7 @@ fn judge_dependencies(dependencies: &[DependencyFact]) -> Vec<Finding> {
             failed(
                 CheckKind::Dependencies,
                 format!("Dependency not available: {id}: {problem}"),
-                format!("provisioning services validate {id} says what it needs"),
+                format!("provisioning services status {id} says what it needs"),
             )
         })
         .collect();
@@ -360,9 +371,9 @@ mod tests {
             &facts,
             &[
                 GOOD_END[0],
-                "- dependencies: Dependency not available: db: not registered => provisioning services validate db says \
+                "- dependencies: Dependency not available: db: not registered => provisioning services status db says \
                  what it needs",
-                "- dependencies: Dependency not available: mq: set aside => provisioning services validate mq says what \
+                "- dependencies: Dependency not available: mq: set aside => provisioning services status mq says what \
                  it needs",
             ],
         );

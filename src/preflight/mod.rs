@@ -11,4 +11,4 @@ pub use host::{
     Clock, FileLimit, HostFinding, Logout, LogoutPolicy, PipeLimit, Platform, Reach, Space, StatePlace, Survey,
     Surveyed, Topic, Trial, Where, judge_host,
 };
-pub use judge::judge;
+pub use judge::{judge, judge_circumstances, judge_requirements};

@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use super::style::{Icon, Style};
 use super::text::safe;
-use crate::engine::handle::Examination;
-use crate::model::{Registry, Severity};
-use crate::preflight::{HostFinding, Verdict};
+use crate::engine::handle::Inspection;
+use crate::graph::Graph;
+use crate::model::{Registry, ServiceId, Severity};
+use crate::preflight::{CheckKind, Finding, HostFinding, Verdict};
 
 /// Something that was found, good or bad.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,12 +44,15 @@ pub struct Diagnosis {
 
 impl Diagnosis {
     /// Puts together what the engine and the registry say. What is true of the machine is said once, not again for each service.
-    pub fn new(registry: &Registry, examination: Examination) -> Self {
-        let Examination { host, services } = examination;
+    pub fn new(registry: &Registry, host: Vec<HostFinding>, inspections: Vec<Inspection>) -> Self {
+        let graph = Graph::new(registry);
         let configured = |name: &str| -> Vec<Complaint> { registry.issues_of(name).map(complaint).collect() };
-        let checked = services.into_iter().map(|(id, findings)| {
+        let checked = inspections.into_iter().map(|inspection| {
+            let Inspection { service: id, requirements, circumstances } = inspection;
             let mut complaints = configured(id.as_str());
-            for finding in findings.into_iter().filter(|finding| finding.verdict != Verdict::Passed) {
+            let circle = graph.cycle_below(&id).map(circle);
+            let findings = requirements.into_iter().chain(circumstances).chain(circle);
+            for finding in findings.filter(|finding| finding.verdict != Verdict::Passed) {
                 let is_known = registry.issues_of(id.as_str()).any(|known| known.message == finding.message)
                     || host.iter().any(|known| known.message == finding.message);
                 if !is_known {
@@ -93,6 +97,17 @@ impl Diagnosis {
             (failed, 0) => counted(failed, "problem"),
             (failed, warnings) => format!("{}, {}", counted(failed, "problem"), counted(warnings, "warning")),
         }
+    }
+}
+
+/// A service in a circle, or above one, cannot be started (M18).
+fn circle(circle: &[ServiceId]) -> Finding {
+    let names: Vec<&str> = circle.iter().map(ServiceId::as_str).collect();
+    Finding {
+        check: CheckKind::Dependencies,
+        verdict: Verdict::Failed,
+        message: format!("Circular dependency: {}", names.join(" -> ")),
+        remedy: Some("take one of these dependencies away".to_owned()),
     }
 }
 

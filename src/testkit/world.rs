@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::engine::Ports;
 use crate::engine::ports::{Backend, BackendError, ErrorKind, Host, LogSource, Probe, StopError, Store};
 use crate::model::{
-    Check, Ending, Event, ExitRecord, FailureReason, Guardian, Instance, Intent, Launch, LaunchOrigin, Observed,
+    Check, Ending, Event, ExitRecord, FailureReason, Guardian, Instance, Intent, Launch, LaunchOrigin, Mode, Observed,
     Presence, ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, ServiceId, ServiceSpec, StopHow,
 };
 use crate::preflight::{Conflict, FileFact, PortHolder, Requirement, Survey, Surveyed};
@@ -48,6 +48,8 @@ impl Default for Script {
 struct Pretended {
     script: Script,
     presence: Option<Presence>,
+    /// How it was started: in another mode nothing of it is to be seen.
+    mode: Option<Mode>,
     intent: Option<Intent>,
     unobservable: Option<&'static str>,
     is_sick: bool,
@@ -203,7 +205,8 @@ impl Backend for World {
             if let Some(reason) = service.unobservable {
                 return Err(error(ErrorKind::Transient, reason));
             }
-            let presence = service.presence.clone().unwrap_or(Presence::Absent);
+            let is_other_mode = service.mode.is_some_and(|mode| mode != spec.deployment.mode());
+            let presence = service.presence.clone().filter(|_| !is_other_mode).unwrap_or(Presence::Absent);
             let last_exit = match &presence {
                 Presence::Failed { reason: FailureReason::Died { ending, .. } } => {
                     Some(ExitRecord { ending: *ending, at: SystemTime::UNIX_EPOCH })
@@ -236,6 +239,7 @@ impl Backend for World {
                 return Ok(Launch { instance: instance.clone(), since: *since, origin });
             }
             service.n_launches += 1;
+            service.mode = Some(spec.deployment.mode());
             service.intent = Some(Intent::Up);
             service.presence = Some(match service.dies.take() {
                 Some(reason) => Presence::Failed { reason },
@@ -265,10 +269,14 @@ impl Backend for World {
             if ends_after.is_none() {
                 return Err(StopError::StillAlive { grace, survivors: vec![format!("{} (PID 1)", spec.id)] });
             }
-            table.deeds.push(format!("stop {}", spec.id));
             let service = table.services.entry(spec.id.to_string()).or_default();
+            if service.mode.is_some_and(|mode| mode != spec.deployment.mode()) {
+                return Ok(());
+            }
             service.presence = None;
+            service.mode = None;
             service.intent = Some(Intent::Down);
+            table.deeds.push(format!("stop {}", spec.id));
             Ok(())
         }
         .boxed()
@@ -337,8 +345,12 @@ impl Host for World {
             .boxed()
     }
 
-    fn port_holder(&self, port: u16) -> BoxFuture<'_, Option<PortHolder>> {
-        async move { self.table().held_ports.get(&port).cloned() }.boxed()
+    fn port_holders<'a>(&'a self, ports: &'a [u16]) -> BoxFuture<'a, HashMap<u16, PortHolder>> {
+        async move {
+            let held = &self.table().held_ports;
+            ports.iter().filter_map(|port| Some((*port, held.get(port)?.clone()))).collect()
+        }
+        .boxed()
     }
 
     /// What was put there; a world has no machine below it.

@@ -14,4 +14,5 @@ mod doctor;
 mod kills;
 mod process;
 mod pty;
+mod schema;
 mod support;

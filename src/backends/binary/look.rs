@@ -7,7 +7,8 @@ use super::{BinaryBackend, transient};
 use crate::engine::ports::BackendError;
 use crate::host::process::{self, Stat};
 use crate::model::{
-    Ending, ExitRecord, FailureReason, Guardian, Instance, Intent, Observed, Presence, ProcessIdentity, ServiceId,
+    EDITED_NOTE, Ending, ExitRecord, FailureReason, Guardian, Instance, Intent, Observed, Presence, ProcessIdentity,
+    ServiceId,
 };
 use crate::store::lock;
 use crate::store::state::{Exit, Phase, ServiceRecord, Wanted};
@@ -58,7 +59,12 @@ impl Look {
 
 impl BinaryBackend {
     /// Looks until the picture is not one of a change under way, for a short while at most. Cancel safe.
-    pub(super) async fn observe_settled(&self, id: &ServiceId) -> Result<Observed, BackendError> {
+    /// What runs although it was started from another specification than the one with this hash says so in its notes.
+    pub(super) async fn observe_settled(
+        &self,
+        id: &ServiceId,
+        spec_hash: Option<u64>,
+    ) -> Result<Observed, BackendError> {
         let deadline = Instant::now() + SETTLING;
         loop {
             let look = self.look(id)?;
@@ -70,7 +76,13 @@ impl BinaryBackend {
                 self.watches.watch_process(&self.era, id, identity);
             }
             self.watches.know(id);
-            return self.observed(id, look);
+            let started_from =
+                look.record.as_ref().filter(|_| look.service.is_some()).map(|(record, _)| record.spec_hash);
+            let mut observed = self.observed(id, look)?;
+            if started_from.is_some_and(|started_from| Some(started_from) != spec_hash) {
+                observed.notes.push(EDITED_NOTE.to_owned());
+            }
+            return Ok(observed);
         }
     }
 

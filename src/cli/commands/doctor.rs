@@ -9,7 +9,8 @@ use crate::report::{Diagnosis, DoctorReport, doctor};
 /// Looks, and starts nothing. [`Exit::Failed`] when something would fail.
 pub(in crate::cli) async fn run(args: &JsonArgs, session: &Session, face: &mut Face) -> Ended {
     session.handle.settled().await?;
-    let diagnosis = Diagnosis::new(&session.registry, session.handle.examine().await?);
+    let (host, services) = tokio::try_join!(session.handle.survey(), session.handle.inspect())?;
+    let diagnosis = Diagnosis::new(&session.registry, host, services);
     if args.json {
         face.out.json(&DoctorReport::new(&diagnosis));
     } else {
