@@ -11,6 +11,7 @@ mod cli;
 mod config;
 mod demo;
 mod doctor;
+mod examples;
 mod kills;
 mod process;
 mod pty;
