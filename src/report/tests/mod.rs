@@ -1,5 +1,6 @@
 //! The guide's samples, after normalisation (A1): the words and their order, not the spacing.
 
+mod commands;
 mod operations;
 mod reports;
 
