@@ -3,6 +3,7 @@
 mod commands;
 mod operations;
 mod reports;
+mod schemas;
 
 /// Strips each line, collapses runs of spaces, drops empty lines.
 fn normalised(text: &str) -> Vec<String> {

@@ -17,6 +17,7 @@ mod operations;
 mod plans;
 mod prometheus;
 mod reports;
+mod schemas;
 mod scripts;
 mod terminal;
 
