@@ -8,8 +8,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
 use crate::report::{
-    BoardReport, CheckReport, DependenciesReport, EnsureReport, EventReport, HealthReport, ListReport, MonitorReport,
-    OperationReport, PlanReport, PlatformHealthReport, ReadinessReport, ServiceStatusReport, ValidationReport,
+    BoardReport, CheckReport, DependenciesReport, EnsureReport, EventReport, HealthReport, ListReport, LogLineReport,
+    MonitorReport, OperationReport, PlanReport, PlatformHealthReport, ReadinessReport, ServiceStatusReport,
+    ValidationReport,
 };
 
 fn schema<T: JsonSchema>(title: &str) -> Schema {
@@ -35,6 +36,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("validation", schema::<ValidationReport>("services validate --json")),
         ("readiness", schema::<ReadinessReport>("services readiness --json")),
         ("monitor", schema::<MonitorReport>("one line of services monitor --json")),
+        ("log-line", schema::<LogLineReport>("one line of platform logs --json, services logs --json")),
         ("event", schema::<EventReport>("one line of events --json")),
     ]
 }

@@ -187,3 +187,22 @@ fn monitor_without_a_name_watches_all_and_speaks_json_line_by_line() {
         assert_eq!(home.types(line).code, Some(2), "{line}");
     }
 }
+
+#[test]
+fn monitor_tells_an_end_and_the_restart_as_they_happen() {
+    let restarting = service("a", "utility", "api", "", &ready("a"))
+        + "[services.a.startup]\nrestart_on_failure = true\nmax_restarts = 3\n";
+    let home = Home::with(&restarting);
+    home.types("services start a");
+    let first = home.pid_of("a");
+    // The next check by the clock is a day away: what comes is told for itself.
+    let mut monitor =
+        home.command("services monitor a --interval 86400").stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(monitor.stdout.take().unwrap());
+    read_until(&mut out, "✅ a: ");
+    assert!(Command::new("kill").args(["-KILL", &first.to_string()]).status().unwrap().success());
+    read_until(&mut out, "🔴 a: was killed by SIGKILL");
+    read_until(&mut out, "🟡 a: ");
+    assert!(Command::new("kill").args(["-INT", &monitor.id().to_string()]).status().unwrap().success());
+    assert_eq!(monitor.wait().unwrap().code(), Some(0));
+}

@@ -148,6 +148,11 @@ fn what_is_printed_is_what_the_schemas_say_and_no_schema_is_left_out() {
     for line in events.lines() {
         check("event", line, &mut checked);
     }
+    let logs = home.types("platform logs --json").out;
+    assert!(logs.lines().count() >= 2, "each log begins with a line that marks the start");
+    for line in logs.lines() {
+        check("log-line", line, &mut checked);
+    }
     let mut monitor = home.command("services monitor --json").stdout(Stdio::piped()).spawn().unwrap();
     let mut out = std::io::BufReader::new(monitor.stdout.take().unwrap());
     for _ in 0..9 {

@@ -1,10 +1,10 @@
 //! What scripts rely on: the guide's GitLab job, exit codes, streams, `--wait`.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Home, b10, check, ready, service};
+use super::{Home, b10, check, ready, service, wait_until};
 
 /// Runs a job as a GitLab runner does: one shell, `set -e`, the program on the PATH.
 fn job(home: &Home, script: &str) -> (Option<i32>, String) {
@@ -97,4 +97,20 @@ fn a_service_that_somebody_else_starts_ends_the_waiting() {
         std::thread::sleep(Duration::from_millis(10));
     };
     assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn ctrl_c_ends_the_waiting_for_health_with_130() {
+    let home = b10();
+    let waiting = home.command("services health gitea --wait --timeout 60").spawn().unwrap();
+    // SIGINT is handled from here on; before, it would end the program as a signal.
+    let status = format!("/proc/{}/status", waiting.id());
+    wait_until("Ctrl+C is listened for", || {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let mask = text.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or("0").trim().to_owned();
+        u64::from_str_radix(&mask, 16).is_ok_and(|mask| mask & 0b10 != 0)
+    });
+    assert!(Command::new("kill").args(["-INT", &waiting.id().to_string()]).status().unwrap().success());
+    let output = waiting.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
 }
