@@ -17,7 +17,7 @@ use crate::engine::operation::{Request, Targets, Verb};
 use crate::engine::ports::LogSource;
 use crate::engine::{self, Options, Ports};
 use crate::health::Prober;
-use crate::host::System;
+use crate::host::{Places, System};
 use crate::lifecycle::machine::{Probing, Tending};
 use crate::logs::FileLogs;
 use crate::logs::tracing::{PaneLayer, Sink};
@@ -218,10 +218,17 @@ fn ports(environment: &Environment, layout: &Layout, logs: Arc<dyn LogSource>) -
     let home = environment.home.clone().unwrap_or_else(|| PathBuf::from("/"));
     let binary = BinaryBackend::new(Settings { layout: layout.clone(), home, shim, rotation: Rotation::default() })
         .map_err(|error| unusable("processes cannot be told apart", error))?;
+    let variable = |name: &str| environment.variables.get(OsStr::new(name)).cloned();
+    let places = Places {
+        layout: layout.clone(),
+        home: environment.home.clone(),
+        docker_host: variable("DOCKER_HOST"),
+        kubeconfig: variable("KUBECONFIG"),
+    };
     Ok(Ports {
         backend: Arc::new(ByMode::new(Arc::new(binary))),
         probe: Arc::new(Prober::new()),
-        host: Arc::new(System::new()),
+        host: Arc::new(System::new(places)),
         store: Arc::new(Timeline::new(layout)),
         logs,
     })

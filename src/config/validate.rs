@@ -10,7 +10,7 @@ use crate::model::{Code, Deployment, Registry, RegistrySource, ServiceId, Servic
 
 use super::document::Document;
 use super::findings::{Finding, Findings};
-use super::formats::mentions_number;
+use super::formats::{may_name_a_port, mentions_number};
 use super::near::did_you_mean;
 use super::ports::Protocol;
 use super::service::Located;
@@ -120,7 +120,10 @@ impl Check<'_> {
                 Deployment::Binary(binary) if binary.env_file.is_some() => true,
                 Deployment::Binary(binary) => {
                     let env = binary.env.values().map(|value| value.expose());
-                    binary.args.iter().map(String::as_str).chain(env).any(|text| mentions_number(text, port))
+                    let texts: Vec<&str> = binary.args.iter().map(String::as_str).chain(env).collect();
+                    // Many a server has its port in a file of its own; only one that is told a port is told another one here.
+                    texts.iter().any(|text| mentions_number(text, port))
+                        || !texts.iter().any(|text| may_name_a_port(text))
                 }
                 Deployment::Docker(_) => {
                     let of_port = || traces.published.iter().filter(|(published, _)| published.host.contains(&port));

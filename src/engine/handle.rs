@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::operation::{Operation, Plan, Refusal, Request};
 use crate::lifecycle::explain::explain;
 use crate::model::{Event, ProbeOutcome, Registry, ServiceId, Snapshot};
-use crate::preflight::Finding;
+use crate::preflight::{Finding, HostFinding};
 
 /// A cheap, clonable way to the engine. The engine ends when the last handle is dropped; services go on.
 #[derive(Debug, Clone)]
@@ -61,6 +61,7 @@ pub(super) enum Command {
     Check { services: Vec<ServiceId>, attempts: Attempts, answer: oneshot::Sender<Vec<(ServiceId, Checked)>> },
     Preflight { service: ServiceId, answer: oneshot::Sender<Vec<Finding>> },
     Inspect { answer: oneshot::Sender<Vec<Inspection>> },
+    Survey { answer: oneshot::Sender<Vec<HostFinding>> },
     Settled { answer: oneshot::Sender<()> },
     Reload { registry: Registry, answer: oneshot::Sender<()> },
 }
@@ -139,6 +140,15 @@ impl Handle {
     /// [`EngineGone`].
     pub async fn inspect(&self) -> Result<Vec<Inspection>, EngineGone> {
         self.ask(|answer| Command::Inspect { answer }).await
+    }
+
+    /// Looks at the machine as a whole: what on it keeps services from starting or surviving, good findings included. Empty when it
+    /// could not be looked at. May take seconds where something does not answer.
+    ///
+    /// # Errors
+    /// [`EngineGone`].
+    pub async fn survey(&self) -> Result<Vec<HostFinding>, EngineGone> {
+        self.ask(|answer| Command::Survey { answer }).await
     }
 
     /// Puts another registry in force: services that are unchanged are not touched, nothing is started or stopped.

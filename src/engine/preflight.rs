@@ -8,10 +8,10 @@ use futures::future::join_all;
 use super::handle::Inspection;
 use super::supervisor::Ports;
 use crate::graph::Graph;
-use crate::model::{Instance, ServiceId, ServiceSnapshot, ServiceSpec, Snapshot};
+use crate::model::{Instance, Mode, ServiceId, ServiceSnapshot, ServiceSpec, Snapshot};
 use crate::preflight::{
-    Conflict, ConflictKind, DependencyFact, Facts, Finding, PortFact, PortHolder, Verdict, judge, judge_circumstances,
-    judge_requirements,
+    Conflict, ConflictKind, DependencyFact, Facts, Finding, Platform, PortFact, PortHolder, Surveyed, Verdict, judge,
+    judge_circumstances, judge_requirements,
 };
 
 /// The findings of each of `services`, which are in startup order so that a dependency's findings are known when its dependents are judged.
@@ -43,6 +43,19 @@ pub(super) async fn inspect_all(
     facts.into_iter().map(inspection).collect()
 }
 
+/// What the services ask of the machine.
+pub(super) fn asked_of_the_machine(snapshot: &Snapshot) -> Surveyed {
+    let count = |modes: &[Mode]| {
+        snapshot.services.iter().filter(|service| modes.contains(&service.spec.deployment.mode())).count()
+    };
+    let uses = |modes: &[Mode]| if count(modes) > 0 { Platform::Used } else { Platform::Unused };
+    Surveyed {
+        n_binary: count(&[Mode::Binary]),
+        uses_docker: uses(&[Mode::Docker, Mode::DockerCompose]),
+        uses_kubernetes: uses(&[Mode::Kubernetes]),
+    }
+}
+
 async fn facts_of_all(
     services: &[ServiceId],
     snapshot: &Snapshot,
@@ -60,10 +73,12 @@ async fn facts_of_all(
     let mut all = Vec::with_capacity(checked.len());
     for (service, requirements) in checked.into_iter().zip(requirements) {
         let spec = &service.spec;
+        let conflicts = conflicts(spec, snapshot, &strangers);
+        let port = port_fact(service, &taken, snapshot, ports).filter(|fact| !is_told_by(&conflicts, fact));
         let facts = Facts {
             requirements,
-            ports: port_fact(service, &taken, ports).into_iter().collect(),
-            conflicts: conflicts(spec, snapshot, &strangers),
+            ports: port.into_iter().collect(),
+            conflicts,
             dependencies: dependency_facts(spec, &known, graph, &problems),
         };
         if let Some(failed) = judge(spec, &facts).into_iter().find(|finding| finding.verdict == Verdict::Failed) {
@@ -80,14 +95,32 @@ async fn taken_ports(services: &[&ServiceSnapshot], ports: &Ports) -> HashMap<u1
 }
 
 /// A port that is held by the service itself is no conflict (R187).
-fn port_fact(service: &ServiceSnapshot, taken: &HashMap<u16, PortHolder>, ports: &Ports) -> Option<PortFact> {
+fn port_fact(
+    service: &ServiceSnapshot,
+    taken: &HashMap<u16, PortHolder>,
+    snapshot: &Snapshot,
+    ports: &Ports,
+) -> Option<PortFact> {
     let port = service.spec.health_port()?;
     let holder = taken.get(&port)?;
-    let is_own = match (holder.pid, service.state.instance().and_then(Instance::pid)) {
-        (Some(pid), Some(own)) => ports.host.is_descendant(pid, own),
+    let is_of = |other: &ServiceSnapshot| match (holder.pid, other.state.instance().and_then(Instance::pid)) {
+        (Some(pid), Some(top)) => ports.host.is_descendant(pid, top),
         (None, _) | (_, None) => false,
     };
-    (!is_own).then(|| PortFact { port, holder: holder.clone() })
+    if is_of(service) {
+        return None;
+    }
+    let owner = snapshot.services.iter().find(|other| is_of(other));
+    Some(PortFact { port, holder: holder.clone(), service: owner.map(|owner| owner.id().clone()) })
+}
+
+/// Whether what holds the port is a conflict already: the registry's own words for it say more than the port.
+fn is_told_by(conflicts: &[Conflict], fact: &PortFact) -> bool {
+    conflicts.iter().any(|conflict| match conflict.kind {
+        ConflictKind::Service => fact.service.as_ref().is_some_and(|service| service.as_str() == conflict.name),
+        ConflictKind::Process { pid } => fact.holder.pid == Some(pid),
+        ConflictKind::SystemdUnit | ConflictKind::Container => false,
+    })
 }
 
 /// What runs of all names that are conflicts and no services of ours.

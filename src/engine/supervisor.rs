@@ -22,7 +22,7 @@ use crate::lifecycle::plan::plan;
 use crate::model::{
     Check, Event, ProbeOutcome, ProbeVerdict, Registry, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, Snapshot,
 };
-use crate::preflight::Finding;
+use crate::preflight::{Finding, HostFinding, judge_host};
 
 /// Orders that may wait for one actor; an order is rare.
 const ORDERS: usize = 16;
@@ -274,6 +274,7 @@ impl Supervisor {
             Command::Check { services, attempts, answer } => self.check(services, attempts, answer),
             Command::Preflight { service, answer } => self.preflight(service, answer),
             Command::Inspect { answer } => self.inspect(answer),
+            Command::Survey { answer } => self.survey(answer),
             Command::Reload { registry, answer } => {
                 self.reload(registry);
                 let _ = answer.send(());
@@ -345,6 +346,14 @@ impl Supervisor {
             let places: HashMap<&ServiceId, usize> = graph.services().zip(0..).collect();
             found.sort_by_key(|inspection| places.get(&inspection.service).copied());
             drop(answer.send(found));
+        });
+    }
+
+    fn survey(&mut self, answer: oneshot::Sender<Vec<HostFinding>>) {
+        let (snapshot, ports) = (self.snapshot(), self.ports.clone());
+        self.tasks.spawn(async move {
+            let found = ports.host.survey(preflight::asked_of_the_machine(&snapshot)).await;
+            drop(answer.send(found.as_ref().map(judge_host).unwrap_or_default()));
         });
     }
 

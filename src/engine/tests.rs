@@ -454,3 +454,26 @@ async fn a_death_seen_before_the_launch_was_heard_of_is_not_missed() {
     }
     assert!(began.elapsed() < 100 * MS, "{:?}", began.elapsed());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_port_held_by_a_service_names_that_service_and_a_conflict_says_it_alone() {
+    let world = World::new();
+    let on_53 = |name: &str, conflicts: &[&str]| {
+        let mut spec = service(name, "");
+        spec.health_check.check = crate::model::Check::Tcp { host: "localhost".to_owned(), port: 53 };
+        spec.conflicts = conflicts.iter().map(|&name| name.to_owned()).collect();
+        spec
+    };
+    let handle = engine(&world, [service("cache", ""), on_53("zone", &["cache"]), on_53("other", &[])]);
+    let (_, summary) = operate(&handle, Verb::Start, "cache").await;
+    assert_eq!(summary.started, ids("cache"));
+    let pid = handle.snapshot().service("cache").unwrap().state.instance().unwrap().pid();
+    world.hold_port(53, PortHolder { pid, program: Some("dnsmasq".to_owned()) });
+    let failures = async |name: &str| -> Vec<String> {
+        let findings = handle.preflight(id(name)).await.unwrap();
+        let failed = findings.into_iter().filter(|finding| finding.verdict == crate::preflight::Verdict::Failed);
+        failed.map(|finding| finding.message).collect()
+    };
+    assert_eq!(failures("zone").await, ["Conflicting services running: cache"]);
+    assert_eq!(failures("other").await, ["Port 53 is already in use by the service cache"]);
+}

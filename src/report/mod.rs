@@ -5,6 +5,7 @@
 
 mod dependencies;
 pub mod diagnostics;
+mod doctor;
 mod ensure;
 mod events;
 mod health;
@@ -30,8 +31,9 @@ mod turns;
 mod validation;
 
 pub use dependencies::{DependenciesReport, ServiceDependencies, StartupPlace, dependencies_text};
+pub use doctor::{Complaint, Diagnosis, DoctorReport, ServiceDiagnosis, doctor};
 pub use ensure::{EnsureReport, ensure_header, ensure_line, ensure_refusal};
-pub use events::EventReport;
+pub use events::{EventReport, LogLineReport};
 pub use health::{platform_health, service_health};
 pub use json::{
     BoardReport, FindingReport, HealthReport, HealthSummary, IssueReport, ListReport, OperationCounts, OperationReport,
@@ -39,7 +41,7 @@ pub use json::{
 };
 pub use line::{Line, Stream};
 pub use list::{board_table, services_list};
-pub use monitor::{MonitorReport, monitor_header, monitor_line};
+pub use monitor::{MonitorReport, monitor_event_line, monitor_header, monitor_line};
 pub use narrator::{Narrator, Telling};
 pub use outcome::{OutcomeLedger, refusal_report, summary_sentence};
 pub use phrases::{failure_lines, finding_line, refusal_lines, unknown_service_lines};

@@ -15,7 +15,7 @@ use crate::model::{
     Check, Ending, Event, ExitRecord, FailureReason, Guardian, Instance, Intent, Launch, LaunchOrigin, Mode, Observed,
     Presence, ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, ServiceId, ServiceSpec, StopHow,
 };
-use crate::preflight::{Conflict, FileFact, PortHolder, Requirement};
+use crate::preflight::{Conflict, FileFact, PortHolder, Requirement, Survey, Surveyed};
 
 /// How a pretended service behaves. Times run on tokio's clock, which tests pause.
 #[derive(Debug, Clone)]
@@ -65,6 +65,7 @@ struct Table {
     events: Vec<Event>,
     strangers: Vec<Conflict>,
     held_ports: HashMap<u16, PortHolder>,
+    survey: Option<Survey>,
     next_pid: u32,
 }
 
@@ -135,6 +136,11 @@ impl World {
     /// Something outside the registry runs.
     pub fn add_stranger(&self, conflict: Conflict) {
         self.table().strangers.push(conflict);
+    }
+
+    /// What a look at the machine finds.
+    pub fn set_survey(&self, survey: Survey) {
+        self.table().survey = Some(survey);
     }
 
     /// Somebody holds a port.
@@ -345,6 +351,11 @@ impl Host for World {
             ports.iter().filter_map(|port| Some((*port, held.get(port)?.clone()))).collect()
         }
         .boxed()
+    }
+
+    /// What was put there; a world has no machine below it.
+    fn survey(&self, _asked: Surveyed) -> BoxFuture<'_, Option<Survey>> {
+        std::future::ready(self.table().survey.clone()).boxed()
     }
 
     fn is_descendant(&self, pid: u32, ancestor: u32) -> bool {
