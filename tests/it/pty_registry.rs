@@ -129,7 +129,8 @@ fn a_bad_save_is_explained_and_the_next_good_one_is_taken() {
     console.wait_for("Registry not applied");
     console.wait_for("stays in force");
     console.type_keys(&mut keys, "\u{1b}");
-    console.wait_for("✗ 1 error");
+    console.wait("the panel to close", || !console.text().contains("stays in force"));
+    assert!(console.text().contains("✗ 1 error"), "{}", console.text());
     assert!(console.text().contains("Running 1/2"), "{}", console.text());
     rename_over(&file(&console), &registry(&["old"]));
     console.wait_for("removed; it runs on and can be stopped");
