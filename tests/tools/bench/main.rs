@@ -3,6 +3,15 @@
 //! Times are printed as ratios against a limit: the critical path of the graph, or a minimal supervisor that only forks and executes
 //! (`limit`). Absolute times of a shared machine say little. `cargo bench -- console` runs the scenarios whose names hold that word.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::type_complexity,
+    reason = "a measurement that cannot be made ends the run, and what is measured is printed"
+)]
+
 mod console;
 mod limit;
 mod logs;
