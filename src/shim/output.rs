@@ -39,8 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a full disk is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// How old the last look at the log's name may be. A flood wakes the shim for every page, and a look each time would cost more than
-/// moving the bytes.
+/// How old the last look at the log's name may be during a flood, which wakes the shim for every page: a look each time would cost more
+/// than moving the bytes.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// The FIFO and the log.
@@ -225,10 +225,11 @@ impl Output {
         }
     }
 
-    /// Looks at the log's name, unless that was done a moment ago.
+    /// Looks at the log's name; during a flood, unless that was done a moment ago.
     fn look(&mut self) -> io::Result<()> {
         let now = since_boot();
-        if self.looked.is_none_or(|looked| now.saturating_sub(looked) >= LOOK_AGAIN) {
+        // A line that comes alone must find the file that stands there now, however soon it comes.
+        if self.flooded.is_none() || self.looked.is_none_or(|looked| now.saturating_sub(looked) >= LOOK_AGAIN) {
             self.looked = None;
             self.log.refresh()?;
             self.looked = Some(now);
