@@ -60,7 +60,7 @@ pub(super) enum Command {
     Begin { request: Request, answer: oneshot::Sender<Result<Operation, Refusal>> },
     Check { services: Vec<ServiceId>, attempts: Attempts, answer: oneshot::Sender<Vec<(ServiceId, Checked)>> },
     Preflight { service: ServiceId, answer: oneshot::Sender<Vec<Finding>> },
-    Inspect { answer: oneshot::Sender<Vec<Inspection>> },
+    Inspect { services: Vec<ServiceId>, answer: oneshot::Sender<Vec<Inspection>> },
     Settled { answer: oneshot::Sender<()> },
     Reload { registry: Registry, answer: oneshot::Sender<()> },
 }
@@ -133,12 +133,21 @@ impl Handle {
         self.ask(|answer| Command::Preflight { service, answer }).await
     }
 
-    /// Runs the pre-flight checks of every service at once, without starting anything. In registry order.
+    /// Runs the pre-flight checks of `services` and of what they need, all at once, without starting anything. In registry order.
     ///
     /// # Errors
     /// [`EngineGone`].
-    pub async fn inspect(&self) -> Result<Vec<Inspection>, EngineGone> {
-        self.ask(|answer| Command::Inspect { answer }).await
+    pub async fn inspect(&self, services: Vec<ServiceId>) -> Result<Vec<Inspection>, EngineGone> {
+        self.ask(|answer| Command::Inspect { services, answer }).await
+    }
+
+    /// [`Handle::inspect`] of every service.
+    ///
+    /// # Errors
+    /// [`EngineGone`].
+    pub async fn inspect_all(&self) -> Result<Vec<Inspection>, EngineGone> {
+        let services = self.settled().await?.services.iter().map(|service| service.id().clone()).collect();
+        self.inspect(services).await
     }
 
     /// Puts another registry in force: services that are unchanged are not touched, nothing is started or stopped.

@@ -1,6 +1,6 @@
 //! Gathers the facts that [`crate::preflight::judge`] judges, for all services of a plan at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -52,7 +52,8 @@ async fn facts_of_all(
         .filter_map(|id| snapshot.service(id.as_str()))
         .map(|service| Arc::clone(&service.spec))
         .collect();
-    let gathered = join_all(specs.iter().map(|spec| gather(spec, snapshot, ports))).await;
+    let strangers = strangers(&specs, snapshot, ports).await;
+    let gathered = join_all(specs.iter().map(|spec| gather(spec, &strangers, snapshot, ports))).await;
     // What keeps each from starting, by name: what its dependents have to know.
     let mut problems: HashMap<ServiceId, String> = HashMap::new();
     let mut all = Vec::with_capacity(specs.len());
@@ -66,14 +67,10 @@ async fn facts_of_all(
     all
 }
 
-async fn gather(spec: &ServiceSpec, snapshot: &Snapshot, ports: &Ports) -> Facts {
-    let (requirements, taken, strangers) = tokio::join!(
-        ports.backend.requirements(spec),
-        taken_ports(spec, snapshot, ports),
-        unregistered_conflicts(spec, snapshot, ports),
-    );
+async fn gather(spec: &ServiceSpec, strangers: &[Conflict], snapshot: &Snapshot, ports: &Ports) -> Facts {
+    let (requirements, taken) = tokio::join!(ports.backend.requirements(spec), taken_ports(spec, snapshot, ports));
     let mut conflicts = registered_conflicts(spec, snapshot);
-    conflicts.extend(strangers);
+    conflicts.extend(strangers.iter().filter(|stranger| spec.conflicts.contains(&stranger.name)).cloned());
     // As the registry names them, whoever was found first.
     conflicts.sort_by_key(|conflict| spec.conflicts.iter().position(|name| *name == conflict.name));
     Facts { requirements, ports: taken, conflicts, dependencies: Vec::new() }
@@ -109,8 +106,15 @@ fn registered_conflicts(spec: &ServiceSpec, snapshot: &Snapshot) -> Vec<Conflict
         .collect()
 }
 
-async fn unregistered_conflicts(spec: &ServiceSpec, snapshot: &Snapshot, ports: &Ports) -> Vec<Conflict> {
-    let names: Vec<String> = spec.conflicts.iter().filter(|name| snapshot.service(name).is_none()).cloned().collect();
+/// What runs of all the unregistered names that any of `specs` conflicts with: every process is looked at once, and not once a service.
+async fn strangers(specs: &[Arc<ServiceSpec>], snapshot: &Snapshot, ports: &Ports) -> Vec<Conflict> {
+    let mut seen = HashSet::new();
+    let names: Vec<String> = specs
+        .iter()
+        .flat_map(|spec| &spec.conflicts)
+        .filter(|name| seen.insert(name.as_str()) && snapshot.service(name).is_none())
+        .cloned()
+        .collect();
     if names.is_empty() { Vec::new() } else { ports.host.running_strangers(&names).await }
 }
 

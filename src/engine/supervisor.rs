@@ -248,7 +248,7 @@ impl Supervisor {
             Command::Begin { request, answer } => drop(answer.send(self.begin(request))),
             Command::Check { services, attempts, answer } => self.check(services, attempts, answer),
             Command::Preflight { service, answer } => self.preflight(service, answer),
-            Command::Inspect { answer } => self.inspect(answer),
+            Command::Inspect { services, answer } => self.inspect(services, answer),
             Command::Reload { registry, answer } => {
                 self.reload(registry);
                 let _ = answer.send(());
@@ -313,10 +313,20 @@ impl Supervisor {
         });
     }
 
-    fn inspect(&mut self, answer: oneshot::Sender<Vec<Inspection>>) {
+    fn inspect(&mut self, services: Vec<ServiceId>, answer: oneshot::Sender<Vec<Inspection>>) {
         let (snapshot, graph, ports) = (self.snapshot(), Arc::clone(&self.graph), self.ports.clone());
         self.tasks.spawn(async move {
-            let mut found = preflight::inspect_all(graph.startup_order(), &snapshot, &graph, &ports).await;
+            let mut open = services;
+            let mut reached: HashSet<ServiceId> = HashSet::new();
+            while let Some(id) = open.pop() {
+                if !reached.contains(&id) {
+                    open.extend(graph.dependencies(&id));
+                    reached.insert(id);
+                }
+            }
+            let order: Vec<ServiceId> =
+                graph.startup_order().iter().filter(|id| reached.contains(*id)).cloned().collect();
+            let mut found = preflight::inspect_all(&order, &snapshot, &graph, &ports).await;
             let places: HashMap<&ServiceId, usize> = graph.services().zip(0..).collect();
             found.sort_by_key(|inspection| places.get(&inspection.service).copied());
             drop(answer.send(found));

@@ -196,8 +196,7 @@ fn monitor_tells_an_end_and_the_restart_as_they_happen() {
     home.types("services start a");
     let first = home.pid_of("a");
     // The next check by the clock is a day away: what comes is told for itself.
-    let mut monitor =
-        home.command("services monitor a --interval 86400").stdout(Stdio::piped()).spawn().unwrap();
+    let mut monitor = home.command("services monitor a --interval 86400").stdout(Stdio::piped()).spawn().unwrap();
     let mut out = BufReader::new(monitor.stdout.take().unwrap());
     read_until(&mut out, "✅ a: ");
     assert!(Command::new("kill").args(["-KILL", &first.to_string()]).status().unwrap().success());
