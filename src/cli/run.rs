@@ -100,7 +100,8 @@ fn purpose(command: &Command) -> Purpose {
         Command::Services(ServicesCommand::Ensure(_)) => Purpose::Operate,
         // A typing error starts nothing, and so writes nothing.
         Command::Operation(words) => acts(words.first().is_none_or(|name| commands::find_operation(name).is_none())),
-        Command::Platform(PlatformCommand::Status(_) | PlatformCommand::Health(_) | PlatformCommand::Logs(_))
+        Command::Doctor(_)
+        | Command::Platform(PlatformCommand::Status(_) | PlatformCommand::Health(_) | PlatformCommand::Logs(_))
         | Command::Services(
             ServicesCommand::List(_)
             | ServicesCommand::Status(_)
@@ -183,6 +184,7 @@ pub(super) async fn execute(cli: &Cli, session: &Session, face: &mut Face) -> Ex
     let exit = match &cli.command {
         None => commands::once(cli.console.format.unwrap_or_default(), session, face).await,
         Some(Command::Platform(command)) => commands::platform(command, session, face).await,
+        Some(Command::Doctor(args)) => commands::doctor(args, session, face).await,
         Some(Command::Services(command)) => commands::services(command, session, face).await,
         Some(Command::Events(args)) => commands::events(args, session, face).await,
         Some(Command::Operation(words)) => commands::operation(words, session, face).await,

@@ -269,6 +269,8 @@ fn broken(service: Option<&str>) -> Diagnostic {
         service: service.map(str::to_owned),
         message: "`port` must be a number \u{1b}[2J".to_owned(),
         place: None,
+        label: None,
+        related: Vec::new(),
         hint: None,
     }
 }

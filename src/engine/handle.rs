@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::operation::{Operation, Plan, Refusal, Request};
 use crate::lifecycle::explain::explain;
 use crate::model::{Event, ProbeOutcome, Registry, ServiceId, Snapshot};
-use crate::preflight::Finding;
+use crate::preflight::{Finding, HostFinding};
 
 /// A cheap, clonable way to the engine. The engine ends when the last handle is dropped; services go on.
 #[derive(Debug, Clone)]
@@ -60,7 +60,8 @@ pub(super) enum Command {
     Begin { request: Request, answer: oneshot::Sender<Result<Operation, Refusal>> },
     Check { services: Vec<ServiceId>, attempts: Attempts, answer: oneshot::Sender<Vec<(ServiceId, Checked)>> },
     Preflight { service: ServiceId, answer: oneshot::Sender<Vec<Finding>> },
-    Inspect { services: Vec<ServiceId>, answer: oneshot::Sender<Vec<Inspection>> },
+    Inspect { services: Option<Vec<ServiceId>>, answer: oneshot::Sender<Vec<Inspection>> },
+    Survey { answer: oneshot::Sender<Vec<HostFinding>> },
     Settled { answer: oneshot::Sender<()> },
     Reload { registry: Registry, answer: oneshot::Sender<()> },
 }
@@ -133,21 +134,29 @@ impl Handle {
         self.ask(|answer| Command::Preflight { service, answer }).await
     }
 
-    /// Runs the pre-flight checks of `services` and of what they need, all at once, without starting anything. In registry order.
+    /// Runs the pre-flight checks of every service at once, without starting anything. In registry order.
     ///
     /// # Errors
     /// [`EngineGone`].
-    pub async fn inspect(&self, services: Vec<ServiceId>) -> Result<Vec<Inspection>, EngineGone> {
-        self.ask(|answer| Command::Inspect { services, answer }).await
+    pub async fn inspect(&self) -> Result<Vec<Inspection>, EngineGone> {
+        self.ask(|answer| Command::Inspect { services: None, answer }).await
     }
 
-    /// [`Handle::inspect`] of every service.
+    /// [`Handle::inspect`] of these services and of what they need.
     ///
     /// # Errors
     /// [`EngineGone`].
-    pub async fn inspect_all(&self) -> Result<Vec<Inspection>, EngineGone> {
-        let services = self.settled().await?.services.iter().map(|service| service.id().clone()).collect();
-        self.inspect(services).await
+    pub async fn inspect_only(&self, services: Vec<ServiceId>) -> Result<Vec<Inspection>, EngineGone> {
+        self.ask(|answer| Command::Inspect { services: Some(services), answer }).await
+    }
+
+    /// Looks at the machine as a whole: what on it keeps services from starting or surviving, good findings included. Empty when it
+    /// could not be looked at. May take seconds where something does not answer.
+    ///
+    /// # Errors
+    /// [`EngineGone`].
+    pub async fn survey(&self) -> Result<Vec<HostFinding>, EngineGone> {
+        self.ask(|answer| Command::Survey { answer }).await
     }
 
     /// Puts another registry in force: services that are unchanged are not touched, nothing is started or stopped.

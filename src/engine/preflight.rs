@@ -1,6 +1,6 @@
 //! Gathers the facts that [`crate::preflight::judge`] judges, for all services of a plan at once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -8,13 +8,15 @@ use futures::future::join_all;
 use super::handle::Inspection;
 use super::supervisor::Ports;
 use crate::graph::Graph;
-use crate::model::{Instance, ServiceId, ServiceSpec, Snapshot};
+use crate::model::{Instance, Mode, ServiceId, ServiceSnapshot, ServiceSpec, Snapshot};
 use crate::preflight::{
-    Conflict, ConflictKind, DependencyFact, Facts, Finding, PortFact, Verdict, judge, judge_circumstances,
-    judge_requirements,
+    Conflict, ConflictKind, DependencyFact, Facts, Finding, Platform, PortFact, PortHolder, Surveyed, Verdict, judge,
+    judge_circumstances, judge_requirements,
 };
 
 /// The findings of each of `services`, which are in startup order so that a dependency's findings are known when its dependents are judged.
+///
+/// The machine is looked at once for all of them: a look costs the same for one service as for hundreds.
 pub(super) async fn check_all(
     services: &[ServiceId],
     snapshot: &Snapshot,
@@ -41,55 +43,103 @@ pub(super) async fn inspect_all(
     facts.into_iter().map(inspection).collect()
 }
 
+/// What the services ask of the machine.
+pub(super) fn asked_of_the_machine(snapshot: &Snapshot) -> Surveyed {
+    let count = |modes: &[Mode]| {
+        snapshot.services.iter().filter(|service| modes.contains(&service.spec.deployment.mode())).count()
+    };
+    let uses = |modes: &[Mode]| if count(modes) > 0 { Platform::Used } else { Platform::Unused };
+    Surveyed {
+        n_binary: count(&[Mode::Binary]),
+        uses_docker: uses(&[Mode::Docker, Mode::DockerCompose]),
+        uses_kubernetes: uses(&[Mode::Kubernetes]),
+    }
+}
+
 async fn facts_of_all(
     services: &[ServiceId],
     snapshot: &Snapshot,
     graph: &Graph,
     ports: &Ports,
 ) -> Vec<(Arc<ServiceSpec>, Facts)> {
-    let specs: Vec<Arc<ServiceSpec>> = services
-        .iter()
-        .filter_map(|id| snapshot.service(id.as_str()))
-        .map(|service| Arc::clone(&service.spec))
-        .collect();
-    let strangers = strangers(&specs, snapshot, ports).await;
-    let gathered = join_all(specs.iter().map(|spec| gather(spec, &strangers, snapshot, ports))).await;
+    let known: HashMap<&str, &ServiceSnapshot> =
+        snapshot.services.iter().map(|service| (service.id().as_str(), &**service)).collect();
+    let checked: Vec<&ServiceSnapshot> = services.iter().filter_map(|id| known.get(id.as_str()).copied()).collect();
+    let requirements = join_all(checked.iter().map(|service| ports.backend.requirements(&service.spec)));
+    let (requirements, taken, strangers) =
+        tokio::join!(requirements, taken_ports(&checked, ports), strangers(&checked, &known, ports));
     // What keeps each from starting, by name: what its dependents have to know.
     let mut problems: HashMap<ServiceId, String> = HashMap::new();
-    let mut all = Vec::with_capacity(specs.len());
-    for (spec, mut facts) in specs.into_iter().zip(gathered) {
-        facts.dependencies = dependency_facts(&spec, snapshot, graph, &problems);
-        if let Some(failed) = judge(&spec, &facts).into_iter().find(|finding| finding.verdict == Verdict::Failed) {
+    let mut all = Vec::with_capacity(checked.len());
+    for (service, requirements) in checked.into_iter().zip(requirements) {
+        let spec = &service.spec;
+        let conflicts = conflicts(spec, snapshot, &strangers);
+        let port = port_fact(service, &taken, snapshot, ports).filter(|fact| !is_told_by(&conflicts, fact));
+        let facts = Facts {
+            requirements,
+            ports: port.into_iter().collect(),
+            conflicts,
+            dependencies: dependency_facts(spec, &known, graph, &problems),
+        };
+        if let Some(failed) = judge(spec, &facts).into_iter().find(|finding| finding.verdict == Verdict::Failed) {
             problems.insert(spec.id.clone(), failed.message);
         }
-        all.push((spec, facts));
+        all.push((Arc::clone(spec), facts));
     }
     all
 }
 
-async fn gather(spec: &ServiceSpec, strangers: &[Conflict], snapshot: &Snapshot, ports: &Ports) -> Facts {
-    let (requirements, taken) = tokio::join!(ports.backend.requirements(spec), taken_ports(spec, snapshot, ports));
-    let mut conflicts = registered_conflicts(spec, snapshot);
-    conflicts.extend(strangers.iter().filter(|stranger| spec.conflicts.contains(&stranger.name)).cloned());
-    // As the registry names them, whoever was found first.
-    conflicts.sort_by_key(|conflict| spec.conflicts.iter().position(|name| *name == conflict.name));
-    Facts { requirements, ports: taken, conflicts, dependencies: Vec::new() }
+async fn taken_ports(services: &[&ServiceSnapshot], ports: &Ports) -> HashMap<u16, PortHolder> {
+    let wanted: Vec<u16> = services.iter().filter_map(|service| service.spec.health_port()).collect();
+    ports.host.port_holders(&wanted).await
 }
 
 /// A port that is held by the service itself is no conflict (R187).
-async fn taken_ports(spec: &ServiceSpec, snapshot: &Snapshot, ports: &Ports) -> Vec<PortFact> {
-    let Some(port) = spec.health_port() else {
-        return Vec::new();
-    };
-    let Some(holder) = ports.host.port_holder(port).await else {
-        return Vec::new();
-    };
-    let own = snapshot.service(spec.id.as_str()).and_then(|service| service.state.instance()).and_then(Instance::pid);
-    let is_own = match (holder.pid, own) {
-        (Some(pid), Some(own)) => ports.host.is_descendant(pid, own),
+fn port_fact(
+    service: &ServiceSnapshot,
+    taken: &HashMap<u16, PortHolder>,
+    snapshot: &Snapshot,
+    ports: &Ports,
+) -> Option<PortFact> {
+    let port = service.spec.health_port()?;
+    let holder = taken.get(&port)?;
+    let is_of = |other: &ServiceSnapshot| match (holder.pid, other.state.instance().and_then(Instance::pid)) {
+        (Some(pid), Some(top)) => ports.host.is_descendant(pid, top),
         (None, _) | (_, None) => false,
     };
-    if is_own { Vec::new() } else { vec![PortFact { port, holder }] }
+    if is_of(service) {
+        return None;
+    }
+    let owner = snapshot.services.iter().find(|other| is_of(other));
+    Some(PortFact { port, holder: holder.clone(), service: owner.map(|owner| owner.id().clone()) })
+}
+
+/// Whether what holds the port is a conflict already: the registry's own words for it say more than the port.
+fn is_told_by(conflicts: &[Conflict], fact: &PortFact) -> bool {
+    conflicts.iter().any(|conflict| match conflict.kind {
+        ConflictKind::Service => fact.service.as_ref().is_some_and(|service| service.as_str() == conflict.name),
+        ConflictKind::Process { pid } => fact.holder.pid == Some(pid),
+        ConflictKind::SystemdUnit | ConflictKind::Container => false,
+    })
+}
+
+/// What runs of all names that are conflicts and no services of ours.
+async fn strangers(
+    services: &[&ServiceSnapshot],
+    known: &HashMap<&str, &ServiceSnapshot>,
+    ports: &Ports,
+) -> Vec<Conflict> {
+    let names: BTreeSet<&String> = services.iter().flat_map(|service| &service.spec.conflicts).collect();
+    let names: Vec<String> = names.into_iter().filter(|name| !known.contains_key(name.as_str())).cloned().collect();
+    if names.is_empty() { Vec::new() } else { ports.host.running_strangers(&names).await }
+}
+
+/// As the registry names them, whoever was found first.
+fn conflicts(spec: &ServiceSpec, snapshot: &Snapshot, strangers: &[Conflict]) -> Vec<Conflict> {
+    let mut conflicts = registered_conflicts(spec, snapshot);
+    conflicts.extend(strangers.iter().filter(|found| spec.conflicts.contains(&found.name)).cloned());
+    conflicts.sort_by_key(|conflict| spec.conflicts.iter().position(|name| *name == conflict.name));
+    conflicts
 }
 
 /// Registered conflicts count in both directions (A53).
@@ -106,22 +156,10 @@ fn registered_conflicts(spec: &ServiceSpec, snapshot: &Snapshot) -> Vec<Conflict
         .collect()
 }
 
-/// What runs of all the unregistered names that any of `specs` conflicts with: every process is looked at once, and not once a service.
-async fn strangers(specs: &[Arc<ServiceSpec>], snapshot: &Snapshot, ports: &Ports) -> Vec<Conflict> {
-    let mut seen = HashSet::new();
-    let names: Vec<String> = specs
-        .iter()
-        .flat_map(|spec| &spec.conflicts)
-        .filter(|name| seen.insert(name.as_str()) && snapshot.service(name).is_none())
-        .cloned()
-        .collect();
-    if names.is_empty() { Vec::new() } else { ports.host.running_strangers(&names).await }
-}
-
 /// A dependency is available when it runs, or when its own checks pass (R169).
 fn dependency_facts(
     spec: &ServiceSpec,
-    snapshot: &Snapshot,
+    known: &HashMap<&str, &ServiceSnapshot>,
     graph: &Graph,
     problems: &HashMap<ServiceId, String>,
 ) -> Vec<DependencyFact> {
@@ -130,7 +168,7 @@ fn dependency_facts(
         .iter()
         .map(|id| DependencyFact { id: id.clone(), problem: Some("is not registered".to_owned()) });
     let registered = graph.dependencies(&spec.id).into_iter().map(|id| {
-        let runs = snapshot.service(id.as_str()).is_some_and(|service| service.state.is_alive());
+        let runs = known.get(id.as_str()).is_some_and(|service| service.state.is_alive());
         let problem = if runs { None } else { problems.get(&id).cloned() };
         DependencyFact { id, problem }
     });

@@ -5,6 +5,7 @@
 
 mod dependencies;
 pub mod diagnostics;
+mod doctor;
 mod ensure;
 mod events;
 mod health;
@@ -30,6 +31,7 @@ mod turns;
 mod validation;
 
 pub use dependencies::{DependenciesReport, ServiceDependencies, StartupPlace, dependencies_text};
+pub use doctor::{Complaint, Diagnosis, DoctorReport, ServiceDiagnosis, doctor};
 pub use ensure::{EnsureReport, ensure_header, ensure_line, ensure_refusal};
 pub use events::{EventReport, LogLineReport};
 pub use health::{platform_health, service_health};

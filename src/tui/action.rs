@@ -35,6 +35,10 @@ pub(crate) enum Action {
     Quit,
     Confirm,
     Force,
+    EditRegistry,
+    ReloadRegistry,
+    /// Restart what the edit that is shown changed.
+    ApplyEdit,
 }
 
 /// The parts of the screen that can have the focus.

@@ -80,7 +80,8 @@ impl Console {
         let goes_on = Arc::clone(&is_reading);
         std::thread::spawn(move || {
             let mut buffer = [0; 8192];
-            while let (true, Ok(n @ 1..)) = (goes_on.load(Ordering::SeqCst), reader.read(&mut buffer)) {
+            while goes_on.load(Ordering::SeqCst) {
+                let Ok(n @ 1..) = reader.read(&mut buffer) else { return };
                 let mut seen = seen.lock().unwrap();
                 seen.parser.process(&buffer[..n]);
                 seen.bytes.extend_from_slice(&buffer[..n]);

@@ -125,6 +125,16 @@ pub enum Command {
     /// One service at a time, and what the registry says of all of them
     #[command(subcommand, arg_required_else_help = true)]
     Services(ServicesCommand),
+    /// Find everything that would keep a service from starting or surviving
+    #[command(after_help = "\
+Looks at the machine (disk, limits, logout, clock, engines) and at every service
+(program, directories, ports, conflicts, dependencies), starts nothing, and says
+what to do about each finding. Exits 1 when something would fail.
+
+Examples:
+  {program} doctor
+  {program} doctor --json | jq '.services[] | select(.findings != [])'")]
+    Doctor(JsonArgs),
     /// Print what happened to services, when, and who caused it
     #[command(after_help = "\
 The newest entries of the timeline, oldest first. It is written by whoever acts:

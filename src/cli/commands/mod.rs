@@ -1,5 +1,6 @@
 //! One file per command. Each asks the engine, prints what [`crate::report`] says of the answer, and gives an exit code.
 
+mod doctor;
 mod events;
 mod logs;
 mod once;
@@ -14,6 +15,7 @@ use super::session::{Face, Session};
 use crate::engine::handle::{Attempts, Checked, EngineGone};
 use crate::model::{ServiceId, Snapshot};
 
+pub(super) use doctor::run as doctor;
 pub(super) use events::run as events;
 pub(super) use once::run as once;
 pub(super) use operation::{find as find_operation, run as operation};

@@ -78,7 +78,7 @@ async fn dry_run(task: &Task<'_>, targets: Targets, session: &Session, face: &mu
         Err(refusal) => return Ok(refused(task, &refusal, face)),
     };
     let concerned = plan.steps.iter().map(|step| step.service.clone()).collect();
-    let inspections = face.while_waiting("checking", session.handle.inspect(concerned)).await?;
+    let inspections = face.while_waiting("checking", session.handle.inspect_only(concerned)).await?;
     let report = PlanReport::new(&plan, &snapshot, &inspections);
     if task.act.json {
         face.out.json(&report);

@@ -5,6 +5,7 @@ mod dialog;
 mod filter;
 mod log;
 mod operations;
+mod registry;
 mod tree;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub(crate) use dialog::{Answer, Dialog, Question};
 pub(crate) use filter::Filter;
 pub(crate) use log::{LogState, Scroll, wrapped};
 pub(crate) use operations::{Operation, OperationsState, Phase, StepStatus, StepView, title_of};
+pub(crate) use registry::RegistryState;
 pub(crate) use tree::{Relation, TreeRow, TreeState};
 
 use super::action::Pane;
@@ -54,6 +56,7 @@ pub(crate) struct State {
     pub(crate) details_scroll: usize,
     pub(crate) log: LogState,
     pub(crate) operations: OperationsState,
+    pub(crate) registry: RegistryState,
     /// The topmost is the last.
     pub(crate) dialogs: Vec<Dialog>,
     pub(crate) focus: Pane,
@@ -84,6 +87,7 @@ impl State {
             details_scroll: 0,
             log: LogState::default(),
             operations: OperationsState::default(),
+            registry: RegistryState::new(&snapshot.registry),
             dialogs: Vec::new(),
             focus: Pane::Services,
             lower: Pane::Log,

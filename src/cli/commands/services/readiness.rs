@@ -9,7 +9,7 @@ use crate::report::ReadinessReport;
 /// Prints what runs, what could be started, and what stands in the way of the rest.
 pub(super) async fn run(args: JsonArgs, session: &Session, face: &mut Face) -> Ended {
     let snapshot = session.handle.settled().await?;
-    let inspections = face.while_waiting("checking every service", session.handle.inspect_all()).await?;
+    let inspections = face.while_waiting("checking every service", session.handle.inspect()).await?;
     let report = ReadinessReport::new(&snapshot, &inspections);
     if args.json {
         face.out.json(&report);

@@ -9,7 +9,7 @@ use crate::report::{ValidationReport, diagnostics_text};
 /// Prints what is wrong; exit code 1 when a service is invalid.
 pub(super) async fn run(args: JsonArgs, session: &Session, face: &mut Face) -> Ended {
     let snapshot = session.handle.settled().await?;
-    let inspections = face.while_waiting("checking every service", session.handle.inspect_all()).await?;
+    let inspections = face.while_waiting("checking every service", session.handle.inspect()).await?;
     let report = ValidationReport::new(&snapshot, &inspections);
     if args.json {
         face.out.json(&report);
