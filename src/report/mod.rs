@@ -53,4 +53,6 @@ pub use row::{Row, rows};
 pub use status::{Issue, issues, platform_status, service_status};
 pub use style::{Icon, Style};
 pub use text::{pad, safe, seconds};
-pub use validation::{DiagnosticReport, FoundReport, ServiceValidation, ValidationReport, diagnostics_text};
+pub use validation::{
+    DiagnosticReport, FoundReport, RelatedReport, ServiceValidation, ValidationReport, diagnostics_text,
+};

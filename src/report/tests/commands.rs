@@ -146,6 +146,8 @@ fn a_service_that_was_set_aside_counts_as_invalid_and_keeps_the_sum_right() {
         service: Some("bro\u{1b}ken".to_owned()),
         message: "`category` is missing".to_owned(),
         place: None,
+        label: None,
+        related: Vec::new(),
         hint: Some("add it".to_owned()),
     });
     snapshot.registry = std::sync::Arc::new(registry);
