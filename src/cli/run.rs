@@ -17,7 +17,7 @@ use super::man;
 use super::print::Printer;
 use super::program::{Program, command};
 use super::session::{ConsoleKind, Face, Purpose, Root, Session, Setup, SetupError};
-use crate::model::RegistrySource;
+use crate::model::{Code, RegistrySource};
 use crate::report::Style;
 
 /// The console's runtime needs a second thread so that a slow draw delays no service; commands do with the one they have.
@@ -207,5 +207,9 @@ fn say_registry(face: &mut Face, session: &Session) {
         RegistrySource::BuiltIn => face.out.error("note: no services.toml was found; using the built-in registry"),
         RegistrySource::File(path) if face.verbose => face.out.error(&format!("Registry: {}", path.display())),
         RegistrySource::File(_) => {}
+    }
+    // Who could start programs through it has to be known before anything is started.
+    for found in session.registry.diagnostics.iter().filter(|found| found.code == Code::Untrusted) {
+        face.out.error(&found.to_string());
     }
 }

@@ -105,18 +105,17 @@ impl Users {
             (None, Some(doubt)) => (format!("the directory of {shown}"), path.parent().unwrap_or(path), doubt),
             (None, None) => return None,
         };
-        let object = object.display();
+        let object = quoted(&object.display().to_string());
         let (fact, remedy) = match doubt {
-            Doubt::OwnedBy(uid) => (
-                format!("belongs to {}", self.user(uid)),
-                format!("make it yours with `chown`, or copy the file: `{object}`"),
-            ),
+            Doubt::OwnedBy(uid) => {
+                (format!("belongs to {}", self.user(uid)), format!("make {object} yours with chown, or copy it"))
+            }
             Doubt::AnyoneWrites => {
-                ("can be written by anyone".to_owned(), format!("take that away: `chmod o-w {object}`"))
+                ("can be written by anyone".to_owned(), format!("take that away: chmod o-w {object}"))
             }
             Doubt::GroupWrites(gid) => (
                 format!("can be written by the group {}", self.group(gid)),
-                format!("take that away: `chmod g-w {object}`"),
+                format!("take that away: chmod g-w {object}"),
             ),
         };
         Some(match naming {
@@ -197,7 +196,7 @@ mod tests {
         assert!(text.contains("belongs to uid 4242"), "{text}");
         let (_, text) = judged(1000, 50, 0o664, Naming::Searched).unwrap();
         assert!(
-            text.contains("group `staff` (gid 50)") && text.contains("chmod g-w /srv/config/services.toml"),
+            text.contains("group `staff` (gid 50)") && text.contains("chmod g-w `/srv/config/services.toml`"),
             "{text}"
         );
         let (_, text) = judged(0, 0, 0o666, Naming::Searched).unwrap();

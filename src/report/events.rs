@@ -1,4 +1,4 @@
-//! The timeline, one entry a line.
+//! What is told one line at a time: entries of the timeline, and lines of logs as JSON.
 
 use std::time::SystemTime;
 
@@ -33,5 +33,22 @@ impl EventReport {
     pub fn line(&self) -> String {
         let (service, what, actor) = (safe(&self.service), safe(&self.what), safe(&self.actor));
         format!("{} {service}: {what} ({actor})\n", moment::local(self.moment))
+    }
+}
+
+/// `platform logs --json` and `services logs --json`: one such object a line.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LogLineReport {
+    /// Whose log it stands in.
+    pub service: String,
+    /// The line as the service wrote it, without its end. What is no UTF-8 is replaced; control codes are written as JSON writes them.
+    pub line: String,
+}
+
+impl LogLineReport {
+    /// The report of one line.
+    pub fn new(service: &str, line: &[u8]) -> Self {
+        Self { service: service.to_owned(), line: String::from_utf8_lossy(line).into_owned() }
     }
 }

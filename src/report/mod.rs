@@ -33,7 +33,7 @@ mod validation;
 pub use dependencies::{DependenciesReport, ServiceDependencies, StartupPlace, dependencies_text};
 pub use doctor::{Complaint, Diagnosis, DoctorReport, ServiceDiagnosis, doctor};
 pub use ensure::{EnsureReport, ensure_header, ensure_line, ensure_refusal};
-pub use events::EventReport;
+pub use events::{EventReport, LogLineReport};
 pub use health::{platform_health, service_health};
 pub use json::{
     BoardReport, FindingReport, HealthReport, HealthSummary, IssueReport, ListReport, OperationCounts, OperationReport,
@@ -41,7 +41,7 @@ pub use json::{
 };
 pub use line::{Line, Stream};
 pub use list::{board_table, services_list};
-pub use monitor::{MonitorReport, monitor_header, monitor_line};
+pub use monitor::{MonitorReport, monitor_event_line, monitor_header, monitor_line};
 pub use narrator::{Narrator, Telling};
 pub use outcome::{OutcomeLedger, refusal_report, summary_sentence};
 pub use phrases::{failure_lines, finding_line, refusal_lines, unknown_service_lines};
@@ -53,4 +53,6 @@ pub use row::{Row, rows};
 pub use status::{Issue, issues, platform_status, service_status};
 pub use style::{Icon, Style};
 pub use text::{pad, safe, seconds};
-pub use validation::{DiagnosticReport, FoundReport, ServiceValidation, ValidationReport, diagnostics_text};
+pub use validation::{
+    DiagnosticReport, FoundReport, RelatedReport, ServiceValidation, ValidationReport, diagnostics_text,
+};

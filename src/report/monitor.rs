@@ -10,6 +10,7 @@ use super::moment;
 use super::row::Row;
 use super::style::{Icon, Style};
 use super::text::safe;
+use crate::model::{Event, Happening};
 
 /// The two lines that come first. Without a name all services are watched.
 pub fn monitor_header(name: Option<&str>, interval_seconds: u64) -> String {
@@ -26,6 +27,25 @@ pub fn monitor_line(row: &Row<'_>, at: SystemTime, style: Style) -> String {
         Group::Unknown => Icon::Unknown,
     };
     format!("{} {} {}: {}\n", moment::local(at), icon.draw(style), row.name(), safe(&health::message(row)))
+}
+
+/// What is told between two checks: that it ended, and what is done about it. `None` for what the checks say themselves.
+pub fn monitor_event_line(event: &Event, style: Style) -> Option<String> {
+    let icon = match &event.what {
+        Happening::Died { .. } | Happening::GaveUp { .. } => Icon::Failed,
+        Happening::RestartScheduled { .. } | Happening::Started(_) | Happening::Adopted(_) => Icon::Changing,
+        Happening::StartRequested
+        | Happening::StopRequested
+        | Happening::BecameReady { .. }
+        | Happening::NotReadyInTime { .. }
+        | Happening::BecameHealthy
+        | Happening::BecameUnhealthy { .. }
+        | Happening::StartFailed { .. }
+        | Happening::Stopped
+        | Happening::StopFailed { .. } => return None,
+    };
+    let what = event.what.to_string();
+    Some(format!("{} {} {}: {}\n", moment::local(event.at), icon.draw(style), event.service, safe(&what)))
 }
 
 /// `services monitor --json`: one such object a line.

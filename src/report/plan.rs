@@ -216,12 +216,8 @@ fn why(step: &Step, action: Acts, plan: &Plan, snapshot: &Snapshot) -> String {
         (Acts::RunsAlready, _, _) => format!("runs already{}", instance.unwrap_or_default()),
         (Acts::DoesNotRun, _, _) => "does not run".to_owned(),
         (_, Role::Dependency, _) => {
-            let needs_it = |other: &&Step| {
-                snapshot
-                    .service(other.service.as_str())
-                    .is_some_and(|other| other.spec.dependencies.contains(&step.service))
-            };
-            let needed_by: Vec<&str> = plan.steps.iter().filter(needs_it).map(|other| other.service.as_str()).collect();
+            let waiting = plan.steps.iter().filter(|other| other.after.contains(&step.service));
+            let needed_by: Vec<&str> = waiting.map(|other| other.service.as_str()).collect();
             format!("needed by {}", needed_by.join(", "))
         }
         (_, Role::Target, Targets::Named(_)) => "asked for".to_owned(),

@@ -101,3 +101,13 @@ pub fn prometheus(rows: &[Row<'_>], registry: &Registry, now: Instant) -> String
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::escape;
+
+    #[test]
+    fn a_label_cannot_leave_its_quotes() {
+        assert_eq!(escape("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
+    }
+}

@@ -11,7 +11,7 @@ use super::status::{Issue, issues};
 use super::style::{Icon, Style};
 use super::text::safe;
 use crate::engine::handle::Inspection;
-use crate::model::{Diagnostic, Registry, ServiceId, Severity, Snapshot};
+use crate::model::{Diagnostic, Registry, Related, ServiceId, Severity, Snapshot};
 use crate::preflight::{CheckKind, Finding, Verdict};
 
 /// `services validate --json`.
@@ -74,8 +74,37 @@ pub struct DiagnosticReport {
     pub line: Option<usize>,
     /// From 1, in characters; null where no place is meant.
     pub column: Option<usize>,
+    /// What stands at the place; null where the message says it all.
+    pub label: Option<String>,
+    /// Further places that belong to it, such as the other edges of a circle.
+    pub related: Vec<RelatedReport>,
     /// What to do; null when nothing is known.
     pub hint: Option<String>,
+}
+
+/// A further place of a finding.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct RelatedReport {
+    /// The file; null for the built-in registry.
+    pub file: Option<String>,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// What is said of it.
+    pub label: String,
+}
+
+impl RelatedReport {
+    fn new(related: &Related) -> Self {
+        Self {
+            file: related.place.file.as_ref().map(|file| file.display().to_string()),
+            line: related.place.line,
+            column: related.place.column,
+            label: related.label.clone(),
+        }
+    }
 }
 
 impl DiagnosticReport {
@@ -90,6 +119,8 @@ impl DiagnosticReport {
             file: place.and_then(|place| place.file.as_ref()).map(|file| file.display().to_string()),
             line: place.map(|place| place.line),
             column: place.map(|place| place.column),
+            label: found.label.clone(),
+            related: found.related.iter().map(RelatedReport::new).collect(),
             hint: found.hint.clone(),
         }
     }

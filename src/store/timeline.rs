@@ -19,6 +19,7 @@ const MAX_LENGTH: u64 = 1024 * 1024;
 /// Appends to the timeline. Several programs may do so at once: each entry is one write to a file opened for appending.
 #[derive(Debug)]
 pub struct Timeline {
+    layout: Layout,
     path: PathBuf,
     /// Kept open, since an engine that starts a graph records in bursts. A std lock: held for one short write, never across an await.
     file: Mutex<Option<File>>,
@@ -35,7 +36,7 @@ struct Entry<'a> {
 impl Timeline {
     /// The timeline below `layout`. Nothing is made before the first entry.
     pub fn new(layout: &Layout) -> Self {
-        Self { path: layout.events(), file: Mutex::new(None) }
+        Self { layout: layout.clone(), path: layout.events(), file: Mutex::new(None) }
     }
 
     fn append(&self, event: &Event) -> io::Result<()> {
@@ -64,7 +65,15 @@ impl Timeline {
     }
 
     fn open(&self) -> io::Result<File> {
-        directory::open_regular(&self.path, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)
+        let open = || directory::open_regular(&self.path, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE);
+        open().or_else(|error| match std::fs::symlink_metadata(self.layout.state()) {
+            // The first start of all is asked for before anything was made.
+            Err(absent) if absent.kind() == io::ErrorKind::NotFound => {
+                directory::prepare(&self.layout)?;
+                open()
+            }
+            Ok(_) | Err(_) => Err(error),
+        })
     }
 
     /// Looks at the file by its name first: another program may have rotated it already, while we still held the old one open.

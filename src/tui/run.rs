@@ -299,7 +299,9 @@ where
         if inbox.iter().any(|event| matches!(event, Event::EditorLeft { .. })) {
             match lender.take_back() {
                 Ok(()) => {
-                    screen.clear()?;
+                    // `Terminal::clear` would ask the terminal where its cursor is, and the answer comes as a key.
+                    screen.backend_mut().clear()?;
+                    screen.swap_buffers();
                     // Nobody heard when it was resized meanwhile.
                     inbox.push(Event::Resized(screen.size()?));
                 }

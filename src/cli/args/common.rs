@@ -52,6 +52,9 @@ pub struct LogArgs {
     /// Go on with what comes, across restarts and rotations, until Ctrl+C
     #[arg(long, short)]
     pub follow: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `events`

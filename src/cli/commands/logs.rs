@@ -13,14 +13,28 @@ use crate::cli::exit::Exit;
 use crate::cli::session::{Face, Session};
 use crate::logs::{self, Follower, Tabs, sanitize};
 use crate::model::{Deployment, ServiceId, ServiceSpec};
-use crate::report::{Line, pad};
+use crate::report::{Line, LogLineReport, pad};
 
 /// One log that is printed.
 struct Source {
     path: PathBuf,
-    /// What stands before each line; nothing when there is only one log.
-    prefix: String,
+    /// How its lines are printed.
+    printing: Printing,
     follower: Follower,
+}
+
+/// How the lines of a log are printed.
+enum Printing {
+    /// Behind this, which is nothing when there is only one log.
+    Text { prefix: String },
+    /// As objects that name the service.
+    Json { service: String },
+}
+
+impl Printing {
+    fn new(id: &ServiceId, prefix: String, args: LogArgs) -> Self {
+        if args.json { Self::Json { service: id.to_string() } } else { Self::Text { prefix } }
+    }
 }
 
 /// The log of one service.
@@ -35,7 +49,7 @@ pub(super) async fn of_one(id: &ServiceId, args: LogArgs, session: &Session, fac
     if !has_log {
         face.out.error(&format!("No log yet: {}", path.display()));
     }
-    match print_last(path, String::new(), args.lines, face) {
+    match print_last(path, Printing::new(id, String::new(), args), args.lines, face) {
         Some(source) => follow(vec![source], args, face).await,
         None => Ok(Exit::Failed),
     }
@@ -57,7 +71,9 @@ pub(super) async fn all(args: LogArgs, session: &Session, face: &mut Face) -> En
     let n_chosen = chosen.len();
     let sources: Vec<Source> = chosen
         .into_iter()
-        .filter_map(|(id, path)| print_last(path, format!("{} | ", pad(id.as_str(), widest)), args.lines, face))
+        .filter_map(|(id, path)| {
+            print_last(path, Printing::new(id, format!("{} | ", pad(id.as_str(), widest)), args), args.lines, face)
+        })
         .collect();
     let is_complete = sources.len() == n_chosen;
     let ended = follow(sources, args, face).await?;
@@ -79,11 +95,11 @@ fn elsewhere(spec: &ServiceSpec) -> Option<String> {
 }
 
 /// Prints the last lines of a log. `None` when it cannot be read, which has then been said.
-fn print_last(path: PathBuf, prefix: String, n_lines: usize, face: &mut Face) -> Option<Source> {
+fn print_last(path: PathBuf, printing: Printing, n_lines: usize, face: &mut Face) -> Option<Source> {
     match Follower::with_tail(&path, n_lines) {
         Ok((lines, follower)) => {
-            print(&prefix, &lines, face);
-            Some(Source { path, prefix, follower })
+            print(&printing, &lines, face);
+            Some(Source { path, printing, follower })
         }
         Err(error) => {
             say_unreadable(&path, &error, face);
@@ -92,10 +108,18 @@ fn print_last(path: PathBuf, prefix: String, n_lines: usize, face: &mut Face) ->
     }
 }
 
-fn print(prefix: &str, lines: &[logs::Line], face: &mut Face) {
-    let text = |line: &logs::Line| Line::result(format!("{prefix}{}", sanitize(&line.bytes, Tabs::Keep)));
-    let lines: Vec<Line> = lines.iter().map(text).collect();
-    face.out.lines(&lines);
+fn print(printing: &Printing, lines: &[logs::Line], face: &mut Face) {
+    match printing {
+        Printing::Text { prefix } => {
+            let text = |line: &logs::Line| Line::result(format!("{prefix}{}", sanitize(&line.bytes, Tabs::Keep)));
+            face.out.lines(&lines.iter().map(text).collect::<Vec<Line>>());
+        }
+        Printing::Json { service } => {
+            for line in lines {
+                face.out.json_line(&LogLineReport::new(service, &line.bytes));
+            }
+        }
+    }
 }
 
 fn say_unreadable(path: &std::path::Path, error: &io::Error, face: &mut Face) {
@@ -133,7 +157,7 @@ async fn follow(mut sources: Vec<Source>, args: LogArgs, face: &mut Face) -> End
             Heard::Lines(index, lines) => {
                 let Some(source) = sources.get(index) else { return Ok(Exit::Failed) };
                 match lines {
-                    Ok(lines) => print(&source.prefix, &lines, face),
+                    Ok(lines) => print(&source.printing, &lines, face),
                     Err(error) => {
                         say_unreadable(&source.path, &error, face);
                         return Ok(Exit::Failed);

@@ -12,7 +12,7 @@ use crate::report::{BoardReport, Row, board_table, platform_status, prometheus, 
 
 /// Prints the board; exit code 0 when everything that is wanted up, or up, is healthy.
 pub(in crate::cli) async fn run(format: BoardFormat, session: &Session, face: &mut Face) -> Ended {
-    let (snapshot, checks) = asked(session, Attempts::One).await?;
+    let (snapshot, checks) = face.while_waiting("asking every service", asked(session, Attempts::One)).await?;
     let rows = rows(&snapshot, &checks);
     let now = Instant::now();
     match format {

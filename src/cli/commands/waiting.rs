@@ -1,10 +1,13 @@
 //! `--wait`: asks until the answer is good or the time is up.
 
+use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use super::operate;
 use crate::cli::args::WaitArgs;
+use crate::cli::session::Face;
 use crate::model::ServiceSpec;
 
 /// From one question to the next.
@@ -40,4 +43,25 @@ impl Wait {
     pub(super) fn is_patient(&self) -> bool {
         self.deadline.is_some()
     }
+}
+
+/// Waits for an answer with a sign of life. With `--wait` Ctrl+C ends it: `None`.
+pub(super) async fn answer<T>(
+    what: &str,
+    wait: &Wait,
+    question: impl Future<Output = T>,
+    face: &mut Face,
+) -> Option<T> {
+    if !wait.is_patient() {
+        return Some(face.while_waiting(what, question).await);
+    }
+    let mut interrupts = operate::interrupts(face);
+    let answered = async {
+        tokio::select! {
+            biased;
+            () = operate::interrupted(interrupts.as_mut()) => None,
+            answer = question => Some(answer),
+        }
+    };
+    face.while_waiting(what, answered).await
 }

@@ -20,7 +20,7 @@ pub(crate) use filter::Filter;
 pub(crate) use log::{LogState, Scroll, wrapped};
 pub(crate) use operations::{Operation, OperationsState, Phase, StepStatus, StepView, title_of};
 pub(crate) use preflight::PreflightState;
-pub(crate) use registry::RegistryState;
+pub(crate) use registry::{RegistryState, alive};
 pub(crate) use tree::{Relation, TreeRow, TreeState};
 
 use super::action::Pane;

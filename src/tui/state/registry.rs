@@ -1,5 +1,6 @@
 //! The registry's file, as far as the console knows: what is in force, what the newest edit changed, what is wrong with it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::model::{Registry, RegistryDiff, ServiceId, Severity, Snapshot};
@@ -48,7 +49,12 @@ impl RegistryState {
 
     /// The running services that a restart would apply the shown edits to, in the registry's order.
     pub(crate) fn to_restart(&self, snapshot: &Snapshot) -> Vec<ServiceId> {
-        let is_alive = |id: &&ServiceId| snapshot.service(id.as_str()).is_some_and(|it| it.state.is_alive());
-        self.diff.to_restart().filter(is_alive).cloned().collect()
+        let alive = alive(snapshot);
+        self.diff.to_restart().filter(|id| alive.contains(id)).cloned().collect()
     }
+}
+
+/// The services that live: looked up once for however many were edited.
+pub(crate) fn alive(snapshot: &Snapshot) -> HashSet<&ServiceId> {
+    snapshot.services.iter().filter(|service| service.state.is_alive()).map(|service| service.id()).collect()
 }

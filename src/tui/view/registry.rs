@@ -9,7 +9,7 @@ use crate::model::{Diagnostic, RegistrySource, ServiceDiff, ServiceId, TakesEffe
 use crate::report::diagnostics;
 use crate::tui::keymap::{BINDINGS, Context};
 use crate::tui::layout::{Layout, layout};
-use crate::tui::state::State;
+use crate::tui::state::{State, alive};
 use crate::tui::text;
 use crate::tui::theme::Role;
 use crate::tui::update::registry::{is_useful, restarted_names};
@@ -131,7 +131,8 @@ fn difference(state: &State, width: usize) -> Vec<Row> {
         let text = format!("{mark} {}  {words}", text::pad(id, name_width, ellipsis));
         text::cut(&text, width, ellipsis)
     };
-    let is_alive = |id: &ServiceId| state.snapshot.service(id.as_str()).is_some_and(|it| it.state.is_alive());
+    let alive = alive(&state.snapshot);
+    let is_alive = |id: &ServiceId| alive.contains(id);
     let mut rows: Vec<Row> = diff.added.iter().map(|id| row(Role::Healthy, line("+", id.as_str(), "added"))).collect();
     for changed in &diff.changed {
         let mut name = changed.id.as_str();

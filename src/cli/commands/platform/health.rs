@@ -1,11 +1,11 @@
 //! `platform health` (O2): R63 to R68. All running services are asked at once, each up to its `retries`.
 
 use crate::cli::args::PlatformHealthArgs;
-use crate::cli::commands::waiting::Wait;
+use crate::cli::commands::waiting::{Wait, answer};
 use crate::cli::commands::{Ended, asked, say_set_aside};
 use crate::cli::exit::Exit;
 use crate::cli::session::{Face, Session};
-use crate::engine::handle::Attempts;
+use crate::engine::handle::{Attempts, EngineGone};
 use crate::model::{Intent, StateKind};
 use crate::report::{HealthSummary, PlatformHealthReport, Row, platform_health, rows};
 
@@ -17,11 +17,14 @@ pub(super) async fn run(args: &PlatformHealthArgs, session: &Session, face: &mut
         loop {
             let (snapshot, checks) = asked(session, attempts).await?;
             if is_good(&rows(&snapshot, &checks), &wait) || !wait.again().await {
-                return Ok((snapshot, checks));
+                return Ok::<_, EngineGone>((snapshot, checks));
             }
         }
     };
-    let (snapshot, checks) = face.while_waiting("asking every service", question).await?;
+    let Some(answered) = answer("asking every service", &wait, question, face).await else {
+        return Ok(Exit::Interrupted);
+    };
+    let (snapshot, checks) = answered?;
     let rows = rows(&snapshot, &checks);
     if args.json.json {
         face.out.json(&PlatformHealthReport::new(&rows));

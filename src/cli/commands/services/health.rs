@@ -3,7 +3,7 @@
 use super::{Asked, asked, named};
 use crate::cli::args::ServiceHealthArgs;
 use crate::cli::commands::Ended;
-use crate::cli::commands::waiting::Wait;
+use crate::cli::commands::waiting::{Wait, answer};
 use crate::cli::exit::Exit;
 use crate::cli::session::{Face, Session};
 use crate::engine::handle::{Attempts, EngineGone};
@@ -16,7 +16,8 @@ pub(super) async fn run(args: &ServiceHealthArgs, session: &Session, face: &mut 
     let concerned = session.registry.service(id.as_str()).map(AsRef::as_ref);
     let wait = Wait::new(args.wait, concerned.into_iter());
     let what = format!("asking {id}");
-    let asked = face.while_waiting(&what, ask(&id, &wait, session)).await?;
+    let Some(asked) = answer(&what, &wait, ask(&id, &wait, session), face).await else { return Ok(Exit::Interrupted) };
+    let asked = asked?;
     let row = row(&asked);
     if args.json.json {
         face.out.json(&HealthReport::new(&row));

@@ -1,8 +1,9 @@
-//! `services monitor` (O10): R124 to R127, A10, A61, A62.
+//! `services monitor` (O10): R124 to R127, A10, A61, A62. Between the checks, ends and restarts are told as they happen.
 
 use std::time::{Duration, SystemTime};
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::named;
@@ -11,8 +12,8 @@ use crate::cli::commands::{Ended, say_set_aside};
 use crate::cli::exit::Exit;
 use crate::cli::session::{Face, Session};
 use crate::engine::handle::{Attempts, EngineGone};
-use crate::model::ServiceId;
-use crate::report::{MonitorReport, Row, monitor_header, monitor_line};
+use crate::model::{Event, ServiceId};
+use crate::report::{MonitorReport, Row, monitor_event_line, monitor_header, monitor_line};
 
 /// Checks again and again. Ctrl+C is the normal end (A62).
 pub(super) async fn run(args: &MonitorArgs, session: &Session, face: &mut Face) -> Ended {
@@ -38,13 +39,24 @@ pub(super) async fn run(args: &MonitorArgs, session: &Session, face: &mut Face) 
         face.out.report(&monitor_header(args.service.as_deref(), args.interval));
     }
     session.handle.settled().await?;
+    let mut events = session.handle.events();
     // From start to start: a slow check shifts nothing, and one that takes longer than the interval leaves out what it missed.
     let mut ticks = interval(Duration::from_secs(args.interval));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
+        tokio::select! {
+            _ = interrupts.recv() => return Ok(Exit::Done),
+            _ = ticks.tick() => {}
+            event = happened(&mut events, &ids), if !args.json => {
+                if let Some(line) = monitor_event_line(&event, face.style) {
+                    face.out.report(&line);
+                }
+                continue;
+            }
+        }
         let done = tokio::select! {
             _ = interrupts.recv() => return Ok(Exit::Done),
-            done = check(&ids, &mut ticks, args.json, session, face) => done,
+            done = check(&ids, args.json, session, face) => done,
         };
         done?;
         if face.out.is_closed() {
@@ -53,15 +65,20 @@ pub(super) async fn run(args: &MonitorArgs, session: &Session, face: &mut Face) 
     }
 }
 
-/// Waits for its turn, asks everybody at once, and prints one line each.
-async fn check(
-    ids: &[ServiceId],
-    ticks: &mut tokio::time::Interval,
-    json: bool,
-    session: &Session,
-    face: &mut Face,
-) -> Result<(), EngineGone> {
-    ticks.tick().await;
+/// The next thing that happens to one of those that are watched. Cancel safe.
+async fn happened(events: &mut broadcast::Receiver<Event>, ids: &[ServiceId]) -> Event {
+    loop {
+        match events.recv().await {
+            Ok(event) if ids.contains(&event.service) => return event,
+            // What was missed stands in the timeline; the next check says what came of it.
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+/// Asks everybody at once, and prints one line each.
+async fn check(ids: &[ServiceId], json: bool, session: &Session, face: &mut Face) -> Result<(), EngineGone> {
     let at = SystemTime::now();
     let answers = session.handle.check(ids.to_vec(), Attempts::One).await?;
     let snapshot = session.handle.snapshot();
