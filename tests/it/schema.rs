@@ -163,7 +163,8 @@ fn matches_pattern(pattern: &str, text: &str) -> bool {
 #[test]
 fn the_schema_accepts_every_valid_file_and_the_shipped_registry() {
     let schema = schema();
-    for path in files("tests/config/valid").into_iter().chain([path("config/services.toml")]) {
+    let shipped = [path("config/services.toml"), path("config/examples/real-stack/services.toml")];
+    for path in files("tests/config/valid").into_iter().chain(shipped) {
         let mut found = Vec::new();
         violations(&schema, &read(&path).unwrap(), "", &mut found);
         assert!(found.is_empty(), "{}: {found:#?}", path.display());
