@@ -60,7 +60,7 @@ pub(super) enum Command {
     Begin { request: Request, answer: oneshot::Sender<Result<Operation, Refusal>> },
     Check { services: Vec<ServiceId>, attempts: Attempts, answer: oneshot::Sender<Vec<(ServiceId, Checked)>> },
     Preflight { service: ServiceId, answer: oneshot::Sender<Vec<Finding>> },
-    Inspect { answer: oneshot::Sender<Vec<Inspection>> },
+    Inspect { services: Option<Vec<ServiceId>>, answer: oneshot::Sender<Vec<Inspection>> },
     Survey { answer: oneshot::Sender<Vec<HostFinding>> },
     Settled { answer: oneshot::Sender<()> },
     Reload { registry: Registry, answer: oneshot::Sender<()> },
@@ -139,7 +139,15 @@ impl Handle {
     /// # Errors
     /// [`EngineGone`].
     pub async fn inspect(&self) -> Result<Vec<Inspection>, EngineGone> {
-        self.ask(|answer| Command::Inspect { answer }).await
+        self.ask(|answer| Command::Inspect { services: None, answer }).await
+    }
+
+    /// [`Handle::inspect`] of these services and of what they need.
+    ///
+    /// # Errors
+    /// [`EngineGone`].
+    pub async fn inspect_only(&self, services: Vec<ServiceId>) -> Result<Vec<Inspection>, EngineGone> {
+        self.ask(|answer| Command::Inspect { services: Some(services), answer }).await
     }
 
     /// Looks at the machine as a whole: what on it keeps services from starting or surviving, good findings included. Empty when it

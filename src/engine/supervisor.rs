@@ -273,7 +273,7 @@ impl Supervisor {
             Command::Begin { request, answer } => drop(answer.send(self.begin(request))),
             Command::Check { services, attempts, answer } => self.check(services, attempts, answer),
             Command::Preflight { service, answer } => self.preflight(service, answer),
-            Command::Inspect { answer } => self.inspect(answer),
+            Command::Inspect { services, answer } => self.inspect(services, answer),
             Command::Survey { answer } => self.survey(answer),
             Command::Reload { registry, answer } => {
                 self.reload(registry);
@@ -339,10 +339,14 @@ impl Supervisor {
         });
     }
 
-    fn inspect(&mut self, answer: oneshot::Sender<Vec<Inspection>>) {
+    fn inspect(&mut self, services: Option<Vec<ServiceId>>, answer: oneshot::Sender<Vec<Inspection>>) {
         let (snapshot, graph, ports) = (self.snapshot(), Arc::clone(&self.graph), self.ports.clone());
         self.tasks.spawn(async move {
-            let mut found = preflight::inspect_all(graph.startup_order(), &snapshot, &graph, &ports).await;
+            let order = match services {
+                None => graph.startup_order().to_vec(),
+                Some(services) => with_what_they_need(services, &graph),
+            };
+            let mut found = preflight::inspect_all(&order, &snapshot, &graph, &ports).await;
             let places: HashMap<&ServiceId, usize> = graph.services().zip(0..).collect();
             found.sort_by_key(|inspection| places.get(&inspection.service).copied());
             drop(answer.send(found));
@@ -426,6 +430,18 @@ fn may_come_back(service: &ServiceSnapshot) -> bool {
         | ServiceState::Stopping { .. }
         | ServiceState::Backoff { .. } => true,
     }
+}
+
+/// The services and what they need at any depth, in startup order.
+fn with_what_they_need(mut open: Vec<ServiceId>, graph: &Graph) -> Vec<ServiceId> {
+    let mut reached: HashSet<ServiceId> = HashSet::new();
+    while let Some(id) = open.pop() {
+        if !reached.contains(&id) {
+            open.extend(graph.dependencies(&id));
+            reached.insert(id);
+        }
+    }
+    graph.startup_order().iter().filter(|id| reached.contains(*id)).cloned().collect()
 }
 
 fn with_stranger_note(service: &Arc<ServiceSnapshot>) -> Arc<ServiceSnapshot> {

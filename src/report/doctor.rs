@@ -179,6 +179,7 @@ fn tell(text: &mut String, indent: &str, style: Style, verdict: Verdict, message
 
 /// `doctor --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DoctorReport {
     /// How much would keep something from starting or surviving; the exit code is 1 when it is not 0.
     pub failed: usize,
@@ -194,6 +195,7 @@ pub struct DoctorReport {
 
 /// One finding about the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HostReport {
     /// A stable word: `state_directory`, `disk_space`, …
     pub topic: &'static str,
@@ -207,6 +209,7 @@ pub struct HostReport {
 
 /// One finding about the registry or a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ComplaintReport {
     /// `warning` or `failed`.
     pub verdict: &'static str,
@@ -218,6 +221,7 @@ pub struct ComplaintReport {
 
 /// One service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceDoctorReport {
     /// Its name.
     pub name: String,

@@ -77,6 +77,13 @@ pub(super) enum Flow {
     End,
 }
 
+/// Whether a signal may have been what ended a wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Woken {
+    BySignal,
+    ByOther,
+}
+
 impl Supervisor {
     /// Starts the service for the first time, and reports.
     ///
@@ -141,8 +148,9 @@ impl Supervisor {
     /// When waiting itself fails; the service lives on then, as an orphan.
     pub(super) fn run(mut self) -> io::Result<()> {
         loop {
-            self.wait()?;
-            self.setting.signals.drain();
+            if self.wait()? == Woken::BySignal {
+                self.setting.signals.drain();
+            }
             self.output.pump();
             if self.turn()? == Flow::End {
                 return Ok(());
@@ -154,7 +162,7 @@ impl Supervisor {
         }
     }
 
-    fn wait(&self) -> io::Result<()> {
+    fn wait(&self) -> io::Result<Woken> {
         let mut descriptors = Vec::with_capacity(3);
         descriptors.push(PollFd::from_borrowed_fd(self.setting.signals.descriptor(), PollFlags::IN));
         if let Some(fifo) = self.output.descriptor() {
@@ -171,7 +179,9 @@ impl Supervisor {
             tv_nsec: left.subsec_nanos().into(),
         });
         match poll(&mut descriptors, timeout.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            // What arrives from now on makes the descriptor readable again.
+            Ok(_) if descriptors.first().is_some_and(|signals| signals.revents().is_empty()) => Ok(Woken::ByOther),
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(Woken::BySignal),
             Err(error) => Err(error.into()),
         }
     }

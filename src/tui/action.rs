@@ -37,6 +37,8 @@ pub(crate) enum Action {
     Force,
     EditRegistry,
     ReloadRegistry,
+    /// Look for everything that keeps services from starting or surviving.
+    Preflight,
     /// Restart what the edit that is shown changed.
     ApplyEdit,
 }

@@ -31,6 +31,8 @@ pub(crate) enum Effect {
     Edit { file: PathBuf, service: Option<ServiceId> },
     /// Write the built-in registry to the person's own file.
     WriteBuiltIn,
+    /// Look at the machine and at all services; starts nothing.
+    Examine { round: u64 },
     /// Leave the console.
     Quit,
 }

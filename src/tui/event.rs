@@ -14,6 +14,7 @@ use super::feed::{LogEntry, LogPosition};
 use super::update::registry::Occasion;
 use crate::engine::operation::{Plan, Progress, Refusal, Request};
 use crate::model::{Registry, Snapshot};
+use crate::report::Diagnosis;
 
 /// A moment, by both clocks.
 #[derive(Debug, Clone)]
@@ -69,6 +70,11 @@ pub(crate) enum Event {
     RegistryLoaded {
         registry: Box<Registry>,
         occasion: Occasion,
+    },
+    /// What a look at the machine and at all services found.
+    Examined {
+        round: u64,
+        found: Box<Diagnosis>,
     },
     /// The built-in registry was written to a file, or why not.
     BuiltInWritten(Result<PathBuf, String>),

@@ -18,6 +18,7 @@ use super::update::registry::Occasion;
 use crate::engine::handle::Handle;
 use crate::engine::operation::Request;
 use crate::model::{Registry, ServiceId};
+use crate::report::Diagnosis;
 
 /// Batches of log lines that are put together into one report.
 const MAX_BATCHES: usize = 64;
@@ -84,6 +85,7 @@ impl Shell {
                 self.registries.send_replace(Some(registry));
             }
             Effect::LoadRegistry => self.load_registry(),
+            Effect::Examine { round } => self.examine(round),
             Effect::Edit { file, service } => self.edit(file, service),
             Effect::WriteBuiltIn => {
                 let (written, reports) = (self.desk.write_built_in(), self.reports.clone());
@@ -142,6 +144,17 @@ impl Shell {
             while let Some(registry) = edits.recv().await {
                 let registry = Box::new(registry);
                 report(&reports, Event::RegistryLoaded { registry, occasion: Occasion::Edited }).await;
+            }
+        });
+    }
+
+    fn examine(&self, round: u64) {
+        let (handle, reports) = (self.handle.clone(), self.reports.clone());
+        self.spawn(self.stop.clone(), async move {
+            // When the engine has ended, the loop learns it from the snapshots.
+            if let Ok((host, services)) = tokio::try_join!(handle.survey(), handle.inspect()) {
+                let found = Box::new(Diagnosis::new(&handle.snapshot().registry, host, services));
+                report(&reports, Event::Examined { round, found }).await;
             }
         });
     }

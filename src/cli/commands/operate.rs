@@ -77,7 +77,8 @@ async fn dry_run(task: &Task<'_>, targets: Targets, session: &Session, face: &mu
         Ok(plan) => plan,
         Err(refusal) => return Ok(refused(task, &refusal, face)),
     };
-    let inspections = face.while_waiting("checking", session.handle.inspect()).await?;
+    let concerned = plan.steps.iter().map(|step| step.service.clone()).collect();
+    let inspections = face.while_waiting("checking", session.handle.inspect_only(concerned)).await?;
     let report = PlanReport::new(&plan, &snapshot, &inspections);
     if task.act.json {
         face.out.json(&report);

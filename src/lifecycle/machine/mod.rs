@@ -99,10 +99,10 @@ impl Policy {
         self.grid.checked_add(interval.saturating_mul(ticks)).unwrap_or(now + interval)
     }
 
-    /// How long to wait before the next probe of a service that has been starting for `elapsed`: an eighth of that, so that readiness
-    /// is noticed at most an eighth late, and a slow start costs few probes.
+    /// How long to wait before the next probe of a service that has been starting for `elapsed`: a sixteenth of that, so that readiness
+    /// is noticed at most a sixteenth late, and a slow start costs few probes.
     fn readiness_delay(&self, elapsed: Duration) -> Duration {
-        self.start_interval.unwrap_or_else(|| (elapsed / 8).clamp(SHORTEST_READINESS_DELAY, LONGEST_READINESS_DELAY))
+        self.start_interval.unwrap_or_else(|| (elapsed / 16).clamp(SHORTEST_READINESS_DELAY, LONGEST_READINESS_DELAY))
     }
 }
 

@@ -183,7 +183,7 @@ fn every_state_decides_every_input() {
 }
 
 #[test]
-fn readiness_is_looked_for_at_once_and_then_an_eighth_of_the_time_passed_later() {
+fn readiness_is_looked_for_at_once_and_then_a_sixteenth_of_the_time_passed_later() {
     let now = Instant::now();
     let (_, starting) = states(now).into_iter().find(|(name, _)| *name == "starting").unwrap();
     let delay_after = |elapsed: Duration| {
@@ -192,7 +192,7 @@ fn readiness_is_looked_for_at_once_and_then_an_eighth_of_the_time_passed_later()
         machine.next_probe().unwrap() - at
     };
     assert_eq!(delay_after(Duration::ZERO), MS);
-    assert_eq!(delay_after(20 * MS), Duration::from_micros(2500));
+    assert_eq!(delay_after(20 * MS), Duration::from_micros(1250));
     assert_eq!(delay_after(10_000 * MS), 250 * MS);
 }
 

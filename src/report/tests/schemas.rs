@@ -8,9 +8,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
 use crate::report::{
-    BoardReport, CheckReport, DependenciesReport, EnsureReport, EventReport, HealthReport, ListReport, LogLineReport,
-    MonitorReport, OperationReport, PlanReport, PlatformHealthReport, ReadinessReport, ServiceStatusReport,
-    ValidationReport,
+    BoardReport, CheckReport, DependenciesReport, DoctorReport, EnsureReport, EventReport, HealthReport, ListReport,
+    LogLineReport, MonitorReport, OperationReport, PlanReport, PlatformHealthReport, ReadinessReport,
+    ServiceStatusReport, ValidationReport,
 };
 
 fn schema<T: JsonSchema>(title: &str) -> Schema {
@@ -34,6 +34,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("ensure", schema::<EnsureReport>("services ensure OPERATION --json")),
         ("dependencies", schema::<DependenciesReport>("services dependencies --json")),
         ("validation", schema::<ValidationReport>("services validate --json")),
+        ("doctor", schema::<DoctorReport>("doctor --json")),
         ("readiness", schema::<ReadinessReport>("services readiness --json")),
         ("monitor", schema::<MonitorReport>("one line of services monitor --json")),
         ("log-line", schema::<LogLineReport>("one line of platform logs --json, services logs --json")),

@@ -13,6 +13,8 @@ pub(crate) enum Dialog {
     Question(Question),
     /// What an edit of the registry changed, or what is wrong with it, scrolled down by that many rows.
     Registry { scroll: usize },
+    /// What keeps services from starting or surviving, scrolled down by that many rows.
+    Preflight { scroll: usize },
 }
 
 /// A question and what each answer does.

@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyEvent, KeyEventKind};
 
-use super::{board, dialog, inner_size, log, operation, registry};
+use super::{board, dialog, inner_size, log, operation, preflight, registry};
 use crate::engine::operation::{Targets, Verb};
 use crate::model::StopHow;
 use crate::tui::action::{Action, Pane};
@@ -30,6 +30,7 @@ pub(crate) fn contexts(state: &State) -> Vec<Context> {
         Some(Dialog::Question(_)) => vec![Context::Question],
         Some(Dialog::Help { .. } | Dialog::Message { .. }) => vec![Context::Reading],
         Some(Dialog::Registry { .. }) => vec![Context::Registry],
+        Some(Dialog::Preflight { .. }) => vec![Context::Preflight],
         None => vec![Context::Pane(state.focus), Context::Global],
     }
 }
@@ -88,6 +89,7 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
             state.operations.is_panel_open = !state.operations.is_panel_open && !state.operations.shown.is_empty();
         }
         Action::CancelOperation => return operation::cancel_newest(state),
+        Action::Preflight => return preflight::open(state),
         Action::Help => state.dialogs.push(Dialog::Help { scroll: 0 }),
         Action::Back => back(state),
         Action::Quit => return quit(state),

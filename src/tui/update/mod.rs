@@ -6,6 +6,7 @@ mod keys;
 mod log;
 mod mouse;
 mod operation;
+mod preflight;
 pub(crate) mod registry;
 mod snapshot;
 
@@ -61,6 +62,10 @@ pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Eff
             Vec::new()
         }
         Event::RegistryLoaded { registry, occasion } => registry::loaded(state, *registry, occasion),
+        Event::Examined { round, found } => {
+            preflight::arrived(state, round, *found);
+            Vec::new()
+        }
         Event::BuiltInWritten(result) => registry::built_in_written(state, result),
         Event::EditorLeft { editor, result } => {
             registry::editor_left(state, &editor, result);

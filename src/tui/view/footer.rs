@@ -104,6 +104,7 @@ fn is_useful(state: &State, binding: &Binding) -> bool {
 fn question(state: &State) -> Option<(&Option<Answer>, &Option<Answer>)> {
     match state.dialogs.last() {
         Some(Dialog::Question(question)) => Some((&question.confirm, &question.force)),
-        Some(Dialog::Help { .. } | Dialog::Message { .. } | Dialog::Registry { .. }) | None => None,
+        Some(Dialog::Help { .. } | Dialog::Message { .. } | Dialog::Registry { .. } | Dialog::Preflight { .. })
+        | None => None,
     }
 }

@@ -141,6 +141,7 @@ fn what_is_printed_is_what_the_schemas_say_and_no_schema_is_left_out() {
     each("dependencies", "services dependencies stray --json");
     let validation = each("validation", "services validate --json");
     assert_eq!(validation["invalid"], 3, "{validation:#}");
+    each("doctor", "doctor --json");
     each("readiness", "services readiness --json");
 
     let events = home.types("events --json").out;
