@@ -74,6 +74,10 @@ impl Backend for ByMode {
         }
     }
 
+    fn has_own_witness(&self, spec: &ServiceSpec) -> bool {
+        self.of(spec).is_ok_and(|backend| backend.has_own_witness(spec))
+    }
+
     fn requirements<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Vec<Requirement>> {
         match self.of(spec) {
             Ok(backend) => backend.requirements(spec),

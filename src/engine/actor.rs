@@ -12,8 +12,8 @@ use super::ports::StopError;
 use super::supervisor::Ports;
 use crate::lifecycle::machine::{Effect, Input, Machine, Policy, StartEnd, Step, StopEnd, StopFailure, step};
 use crate::model::{
-    Actor as Cause, EDITED_NOTE, Event, Health, HealthHistory, Launch, LaunchOrigin, ProbeOutcome, ServiceDiff,
-    ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StateKind, StopHow,
+    Actor as Cause, EDITED_NOTE, Event, Happening, Health, HealthHistory, Launch, LaunchOrigin, ProbeOutcome,
+    ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StateKind, StopHow,
 };
 
 /// All services that start together probe at most this often.
@@ -298,7 +298,9 @@ impl Actor {
             Effect::Tell(what) => {
                 let event = Event { at: SystemTime::now(), service: self.spec.id.clone(), what, actor: self.cause };
                 tracing::info!(service = %event.service, actor = %event.actor, "{}", event.what);
-                self.ports.store.record(&event);
+                if self.is_ours_to_record(&event) {
+                    self.ports.store.record(&event);
+                }
                 // Nobody has to listen.
                 let _ = self.events.send(event);
             }
@@ -319,6 +321,25 @@ impl Actor {
                 }
                 self.cause = Cause::Outside;
             }
+        }
+    }
+
+    /// What somebody here did is recorded here; what was only seen is recorded once, by whoever always sees it.
+    fn is_ours_to_record(&self, event: &Event) -> bool {
+        if !self.ports.backend.has_own_witness(&self.spec) {
+            return true;
+        }
+        match event.what {
+            Happening::Died { .. } | Happening::RestartScheduled { .. } | Happening::GaveUp { .. } => false,
+            Happening::Adopted(_) | Happening::Started(_) | Happening::Stopped => event.actor != Cause::Outside,
+            Happening::StartRequested
+            | Happening::StopRequested
+            | Happening::BecameReady { .. }
+            | Happening::NotReadyInTime { .. }
+            | Happening::BecameHealthy
+            | Happening::BecameUnhealthy { .. }
+            | Happening::StartFailed { .. }
+            | Happening::StopFailed { .. } => true,
         }
     }
 

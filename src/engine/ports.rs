@@ -44,6 +44,10 @@ pub trait Backend: Send + Sync {
     /// When the guardian cannot be replaced; the instance is untouched.
     fn tend<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<(), BackendError>>;
 
+    /// Whether ends and restarts of this service are written to the timeline by its guardian, which always sees them, so that the many who
+    /// may look at the service leave that to it.
+    fn has_own_witness(&self, spec: &ServiceSpec) -> bool;
+
     /// What a start of this service needs, with what is there.
     fn requirements<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Vec<Requirement>>;
 

@@ -296,6 +296,10 @@ impl Backend for World {
         .boxed()
     }
 
+    fn has_own_witness(&self, _spec: &ServiceSpec) -> bool {
+        false
+    }
+
     fn requirements<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Vec<Requirement>> {
         async move {
             let mut table = self.table();

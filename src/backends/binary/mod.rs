@@ -116,6 +116,10 @@ impl Backend for BinaryBackend {
         self.tend_orphan(spec).boxed()
     }
 
+    fn has_own_witness(&self, _spec: &ServiceSpec) -> bool {
+        true
+    }
+
     fn requirements<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Vec<Requirement>> {
         async move {
             match binary_spec(spec) {
