@@ -1,30 +1,31 @@
 //! The composition root: puts adapters, engine and face together. No logic of its own.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt as _};
+use tokio::sync::mpsc;
 
 use crate::backends::ByMode;
 use crate::backends::binary::{BinaryBackend, Settings, ShimProgram};
 use crate::cli::{self, ConsoleKind, Exit, Purpose, Root, Session, Setup, SetupError};
-use crate::config::{self, Environment};
+use crate::config::{self, Environment, Fingerprint, Found};
 use crate::engine::handle::Handle;
 use crate::engine::operation::{Request, Targets, Verb};
 use crate::engine::ports::{Host, OutputSource};
 use crate::engine::{self, Options, Ports};
 use crate::health::Prober;
-use crate::host::System;
+use crate::host::{Places, System};
 use crate::lifecycle::machine::{Probing, Tending};
 use crate::logs::tracing::{PaneLayer, Sink};
 use crate::logs::{AllLogs, FileLogs};
-use crate::model::{Actor, Mode, StopHow};
+use crate::model::{Actor, Mode, Registry, RegistrySource, ServiceId, StopHow};
 use crate::report::Style;
 use crate::store::handover::Rotation;
 use crate::store::{Layout, SERVICES_DIR_VARIABLE, Timeline};
-use crate::tui::{self, ConsoleError, ConsoleOptions, Opening};
+use crate::tui::{self, ConsoleError, ConsoleOptions, Opening, RegistryDesk};
 use crate::{demo, logs};
 
 /// Runs the program: what both executables do.
@@ -48,7 +49,7 @@ impl Root for App {
             let environment = Environment::from_process();
             let layout = layout(&environment)?;
             log_to(setup.purpose, &layout, None);
-            open(setup, &environment, layout, Probing::WhileStarting)
+            Ok(open(setup, &environment, layout, Probing::WhileStarting)?.session)
         }
         .boxed()
     }
@@ -89,7 +90,7 @@ async fn run_console(
 ) -> Result<Exit, SetupError> {
     let own_log = tui::OwnLog::new();
     log_to(setup.purpose, &layout, Some(Box::new(own_log.layer())));
-    let session = open(setup, environment, layout, Probing::Continuous)?;
+    let Opened { session, found, seen } = open(setup, environment, layout, Probing::Continuous)?;
     let variable = |name: &str| environment.variables.get(OsStr::new(name)).map(|value| value.to_string_lossy().into());
     let options = ConsoleOptions {
         icons: match setup.style {
@@ -103,7 +104,9 @@ async fn run_console(
             // No command line reaches the demo's home, so the lines shown are those of a real platform.
             (ConsoleKind::Registry, None) | (ConsoleKind::Demo, _) => String::new(),
         },
-        logs: Arc::new(tui::LogsByMode::new(session.layout, session.registry, session.output)),
+        logs: Arc::new(tui::LogsByMode::new(session.layout, session.handle.clone(), session.output)),
+        desk: Arc::new(Desk { found, seen, environment: environment.clone() }),
+        editor: tui::Editor::find(variable),
         own_log,
         opening: match kind {
             ConsoleKind::Registry => Opening::Look,
@@ -185,17 +188,24 @@ fn layout(environment: &Environment) -> Result<Layout, SetupError> {
     }
 }
 
+/// A session with where its registry came from.
+struct Opened {
+    session: Session,
+    found: Found,
+    seen: Fingerprint,
+}
+
 /// Loads the registry and starts an engine on it.
-fn open(setup: &Setup, environment: &Environment, layout: Layout, probing: Probing) -> Result<Session, SetupError> {
-    let source = config::discover(setup.config.as_deref(), environment);
-    let registry = config::load(&source, environment);
+fn open(setup: &Setup, environment: &Environment, layout: Layout, probing: Probing) -> Result<Opened, SetupError> {
+    let found = Found::find(setup.config.as_deref(), environment);
+    let (registry, seen) = found.load_with_fingerprint(environment);
     let tending = match setup.purpose {
         Purpose::Observe => Tending::No,
         Purpose::Operate => Tending::Yes,
     };
     let (ports, output) = ports(environment, &layout)?;
     let handle = engine::spawn(registry.clone(), ports, Options { probing, tending });
-    Ok(Session { registry: Arc::new(registry), handle, layout, output })
+    Ok(Opened { session: Session { registry: Arc::new(registry), handle, layout, output }, found, seen })
 }
 
 /// The adapters of this build, and where the output of those services comes from that write no log file.
@@ -208,8 +218,15 @@ fn ports(environment: &Environment, layout: &Layout) -> Result<(Ports, Arc<dyn O
     let home = environment.home.clone().unwrap_or_else(|| PathBuf::from("/"));
     let binary = BinaryBackend::new(Settings { layout: layout.clone(), home, shim, rotation: Rotation::default() })
         .map_err(|error| unusable("processes cannot be told apart", error))?;
+    let variable = |name: &str| environment.variables.get(OsStr::new(name)).cloned();
+    let places = Places {
+        layout: layout.clone(),
+        home: environment.home.clone(),
+        docker_host: variable("DOCKER_HOST"),
+        kubeconfig: variable("KUBECONFIG"),
+    };
     let backend = ByMode::new().with(Mode::Binary, Arc::new(binary));
-    let (backend, host, output) = with_docker(backend, Arc::new(System::new()), environment, layout);
+    let (backend, host, output) = with_docker(backend, Arc::new(System::new(places)), environment, layout);
     let ports = Ports {
         backend: Arc::new(backend),
         probe: Arc::new(Prober::new()),
@@ -245,4 +262,71 @@ fn with_docker(
     use crate::engine::ports::NoOutput;
 
     (backend, host, Arc::new(NoOutput))
+}
+
+/// Keeps the registry for the console.
+struct Desk {
+    found: Found,
+    seen: Fingerprint,
+    environment: Environment,
+}
+
+impl Desk {
+    /// What is in use now: a first file may have appeared since.
+    fn found(&self) -> Found {
+        match &self.found.source {
+            RegistrySource::BuiltIn => Found::find(None, &self.environment),
+            RegistrySource::File(_) => self.found.clone(),
+        }
+    }
+}
+
+/// Runs what blocks on the file system beside the loop. A panic in it is passed on.
+fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> BoxFuture<'static, T> {
+    async move {
+        match tokio::task::spawn_blocking(work).await {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is ending, and nobody waits any more.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+    .boxed()
+}
+
+impl RegistryDesk for Desk {
+    fn edits(&self) -> mpsc::Receiver<Registry> {
+        let (sender, edits) = mpsc::channel(1);
+        let mut watch = config::watch(self.found.clone(), self.seen, self.environment.clone());
+        tokio::spawn(async move {
+            loop {
+                let load = tokio::select! {
+                    load = watch.next() => load,
+                    () = sender.closed() => None,
+                };
+                let Some(load) = load else { return };
+                if sender.send(load).await.is_err() {
+                    return;
+                }
+            }
+        });
+        edits
+    }
+
+    fn load(&self) -> BoxFuture<'static, Registry> {
+        let (found, environment) = (self.found(), self.environment.clone());
+        beside(move || found.load(&environment))
+    }
+
+    fn line_of(&self, file: &Path, service: &ServiceId) -> BoxFuture<'static, Option<usize>> {
+        let (file, service) = (file.to_owned(), service.clone());
+        beside(move || config::line_of(&file, service.as_str()))
+    }
+
+    fn write_built_in(&self) -> BoxFuture<'static, Result<PathBuf, String>> {
+        let environment = self.environment.clone();
+        beside(move || config::write_built_in(&environment).map_err(|error| error.to_string()))
+    }
 }

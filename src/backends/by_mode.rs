@@ -84,6 +84,10 @@ impl Backend for ByMode {
         }
     }
 
+    fn has_own_witness(&self, spec: &ServiceSpec) -> bool {
+        self.of(spec).is_ok_and(|backend| backend.has_own_witness(spec))
+    }
+
     fn requirements<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Vec<Requirement>> {
         match self.of(spec) {
             Ok(backend) => backend.requirements(spec),
@@ -95,6 +99,11 @@ impl Backend for ByMode {
     }
 
     fn changes(&self) -> mpsc::Receiver<ServiceId> {
+        let mut adapters = self.adapters.values();
+        // Its own hints need no carrier.
+        if let (Some(only), None) = (adapters.next(), adapters.next()) {
+            return only.changes();
+        }
         let (to, receiver) = mpsc::channel(CAPACITY);
         // Whole at any moment, so a panic elsewhere does not spoil it.
         let mut carriers = self.carriers.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,9 +7,11 @@ use std::process::ExitCode;
 /// | Code | Meaning |
 /// |---|---|
 /// | 0 | done, or healthy |
-/// | 1 | what was asked for failed: not started, not stopped, unhealthy, refused |
+/// | 1 | what was asked for failed: not started, not stopped, refused, invalid, unhealthy, not done within `--timeout` |
 /// | 2 | usage or configuration error: nothing was begun |
 /// | 130 | Ctrl+C while waiting, as shells expect of SIGINT; what was started keeps running |
+///
+/// An operation of the platform (`provisioning server …`) ends with the code of its own program. `--help` prints the same table.
 ///
 /// A reader that has gone (`… | head`) ends a report quietly and changes no code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

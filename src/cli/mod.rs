@@ -5,12 +5,15 @@
 
 pub mod args;
 mod commands;
+mod complete;
 pub mod exit;
+mod man;
 mod names;
 pub mod print;
 mod program;
 mod run;
 mod session;
+mod sign;
 #[cfg(test)]
 mod tests;
 

@@ -1,7 +1,9 @@
 //! From names on a command line to registered services (R84, A56): all of them, before anything is started or stopped.
 
+use super::program::{Program, command};
+use super::session::Face;
 use crate::model::{Registry, ServiceId, Severity};
-use crate::report::{Line, unknown_service_lines};
+use crate::report::{Line, known_operations, unknown_service_lines};
 
 /// How many near names are offered.
 const MAX_NEAR: usize = 3;
@@ -45,14 +47,34 @@ pub(super) fn set_aside_notes(registry: &Registry) -> Vec<Line> {
         .collect()
 }
 
+/// The operation that was probably meant, where the one given is unknown.
+pub(super) fn near_operation(name: &str, registry: &Registry) -> Option<String> {
+    near_of(name, known_operations(registry).into_iter()).first().map(|&near| near.to_owned())
+}
+
+/// Says which operation was probably meant.
+pub(super) fn say_near_operation(name: &str, registry: &Registry, face: &mut Face) {
+    if let Some(near) = near_operation(name, registry) {
+        face.out.error(&format!("  Did you mean {near}?"));
+    }
+}
+
+/// The command of the first level that was probably meant.
+pub(super) fn near_command(name: &str, program: Program) -> Option<String> {
+    let tree = command(program);
+    near_of(name, tree.get_subcommands().map(clap::Command::get_name)).first().map(|&near| near.to_owned())
+}
+
 /// Registered names that look like `name`, best first.
 fn near<'a>(name: &str, registry: &'a Registry) -> Vec<&'a str> {
+    near_of(name, registry.services.iter().map(|spec| spec.id.as_str()))
+}
+
+/// The known names that look like `name`, best first.
+fn near_of<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = name.to_ascii_lowercase();
     let limit = (wanted.len() / 3).max(1);
-    let mut scored: Vec<(usize, &str)> = registry
-        .services
-        .iter()
-        .map(|spec| spec.id.as_str())
+    let mut scored: Vec<(usize, &str)> = known
         .filter_map(|known| {
             let lower = known.to_ascii_lowercase();
             let is_beginning = wanted.len() >= 2 && lower.starts_with(&wanted);

@@ -1,6 +1,6 @@
 //! The one place that prints. `println!` panics when the reader has gone; this ends quietly instead.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use serde::Serialize;
 
@@ -14,6 +14,17 @@ pub struct Printer {
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
     state: State,
+    sign: SignPlace,
+    has_color: bool,
+}
+
+/// Where the sign of life is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SignPlace {
+    /// Nowhere: nobody would see it.
+    None,
+    /// On a terminal of this many columns, where it stands now or does not.
+    Terminal { width: usize, is_shown: bool },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,12 +43,58 @@ impl std::fmt::Debug for Printer {
 impl Printer {
     /// Prints to the process's own streams.
     pub fn of_process() -> Self {
-        Self::new(Box::new(io::stdout()), Box::new(io::stderr()))
+        let mut printer = Self::new(Box::new(io::stdout()), Box::new(io::stderr()));
+        let is_capable = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
+        // https://no-color.org: any value but the empty one.
+        let is_color_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        printer.has_color = is_capable && !is_color_refused && io::stdout().is_terminal();
+        if is_capable && let Ok(size) = rustix::termios::tcgetwinsize(io::stderr()) {
+            // One column stays free: a full line would wrap on some terminals.
+            let width = usize::from(size.ws_col).saturating_sub(1);
+            printer.sign = SignPlace::Terminal { width, is_shown: false };
+        }
+        printer
     }
 
     /// Prints to `out` and `err`.
     pub fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
-        Self { out, err, state: State::Open }
+        Self { out, err, state: State::Open, sign: SignPlace::None, has_color: false }
+    }
+
+    /// Whether standard output is a terminal that shows colour, and nobody refused it.
+    pub fn has_color(&self) -> bool {
+        self.has_color
+    }
+
+    /// How wide a sign of life may be; `None` where nobody would see it.
+    pub fn sign_width(&self) -> Option<usize> {
+        match self.sign {
+            SignPlace::None | SignPlace::Terminal { width: 0, .. } => None,
+            SignPlace::Terminal { width, .. } => Some(width),
+        }
+    }
+
+    /// Shows the sign of life in place of the one before. It disappears with the next line that is printed.
+    pub fn show_sign(&mut self, text: &str) {
+        if let SignPlace::Terminal { is_shown, .. } = &mut self.sign {
+            *is_shown = true;
+            let _ = write!(self.err, "\r{}\x1b[K", safe(text)).and_then(|()| self.err.flush());
+        }
+    }
+
+    /// Takes the sign of life away.
+    pub fn erase_sign(&mut self) {
+        if let SignPlace::Terminal { is_shown: is_shown @ true, .. } = &mut self.sign {
+            *is_shown = false;
+            let _ = write!(self.err, "\r\x1b[K").and_then(|()| self.err.flush());
+        }
+    }
+
+    /// Writes out what was printed, before another program goes on in this one's place.
+    pub fn finish(&mut self) {
+        self.erase_sign();
+        let _ = self.out.flush();
+        let _ = self.err.flush();
     }
 
     /// Prints a whole report. It has passed [`safe`] where it was made.
@@ -57,6 +114,7 @@ impl Printer {
 
     /// Prints one line to standard error.
     pub fn error(&mut self, text: &str) {
+        self.erase_sign();
         // Nobody is left to be told when standard error itself is gone.
         let _ = writeln!(self.err, "{}", safe(text));
     }
@@ -72,7 +130,19 @@ impl Printer {
         }
     }
 
+    /// Prints a value as JSON on one line.
+    pub fn json_line(&mut self, value: &impl Serialize) {
+        match serde_json::to_string(value) {
+            Ok(text) => self.report(&format!("{text}\n")),
+            Err(error) => {
+                self.error(&format!("failed to write JSON: {error}"));
+                self.state = State::Failed;
+            }
+        }
+    }
+
     fn write(&mut self, bytes: &[u8]) {
+        self.erase_sign();
         if self.state != State::Open {
             return;
         }

@@ -11,11 +11,13 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::args::{Cli, Command, PlatformCommand, ServicesCommand};
 use super::commands;
+use super::complete;
 use super::exit::Exit;
+use super::man;
 use super::print::Printer;
 use super::program::{Program, command};
 use super::session::{ConsoleKind, Face, Purpose, Root, Session, Setup, SetupError};
-use crate::model::RegistrySource;
+use crate::model::{Code, RegistrySource};
 use crate::report::Style;
 
 /// The console's runtime needs a second thread so that a slow draw delays no service; commands do with the one they have.
@@ -35,6 +37,9 @@ pub fn run(root: &dyn Root) -> ExitCode {
         return code;
     }
     let program = Program::from_first_argument(arguments.first().map(OsString::as_os_str));
+    if let Some(code) = complete::answer(program) {
+        return code;
+    }
     match parse(program, arguments) {
         Ok(cli) => dispatch(root, cli, program, original_umask).into(),
         Err(code) => code,
@@ -57,10 +62,12 @@ fn parse(program: Program, arguments: Vec<OsString>) -> Result<Cli, ExitCode> {
 
 fn dispatch(root: &dyn Root, cli: Cli, program: Program, original_umask: u32) -> Exit {
     let style = if cli.global.ascii { Style::Ascii } else { Style::Emoji };
-    let mut face = Face { out: Printer::of_process(), style, verbose: cli.global.verbose, program };
+    let mut face = Face { out: Printer::of_process(), style, verbose: cli.global.verbose, program, original_umask };
     let purpose = cli.command.as_ref().map_or(Purpose::Observe, purpose);
     let mut setup = Setup { config: cli.global.config.clone(), purpose, original_umask, style, program };
     match &cli.command {
+        Some(Command::Completions(args)) => complete::print_script(args.shell, program, &mut face.out),
+        Some(Command::Man(args)) => man::run(args.directory.as_deref(), program, &mut face.out),
         Some(_) => on_one_thread(&mut face, async |face| with_session(root, &setup, face, &cli).await),
         None if cli.console.once => on_one_thread(&mut face, async |face| with_session(root, &setup, face, &cli).await),
         None => {
@@ -82,18 +89,33 @@ fn dispatch(root: &dyn Root, cli: Cli, program: Program, original_umask: u32) ->
 
 /// Whether a command acts on services.
 fn purpose(command: &Command) -> Purpose {
+    let acts = |is_dry_run: bool| if is_dry_run { Purpose::Observe } else { Purpose::Operate };
     match command {
-        Command::Platform(PlatformCommand::Start(_) | PlatformCommand::Stop(_) | PlatformCommand::Restart(_))
-        | Command::Services(ServicesCommand::Start(_) | ServicesCommand::Stop(_) | ServicesCommand::Restart(_)) => {
-            Purpose::Operate
-        }
-        Command::Platform(PlatformCommand::Status(_) | PlatformCommand::Health(_) | PlatformCommand::Logs(_))
+        Command::Platform(PlatformCommand::Start(args)) => acts(args.act.dry_run),
+        Command::Platform(PlatformCommand::Stop(args)) => acts(args.act.dry_run),
+        Command::Platform(PlatformCommand::Restart(args)) => acts(args.act.dry_run),
+        Command::Services(ServicesCommand::Start(args)) => acts(args.act.dry_run),
+        Command::Services(ServicesCommand::Stop(args)) => acts(args.act.dry_run),
+        Command::Services(ServicesCommand::Restart(args)) => acts(args.act.dry_run),
+        Command::Services(ServicesCommand::Ensure(_)) => Purpose::Operate,
+        // A typing error starts nothing, and so writes nothing.
+        Command::Operation(words) => acts(words.first().is_none_or(|name| commands::find_operation(name).is_none())),
+        Command::Doctor(_)
+        | Command::Platform(PlatformCommand::Status(_) | PlatformCommand::Health(_) | PlatformCommand::Logs(_))
         | Command::Services(
             ServicesCommand::List(_)
             | ServicesCommand::Status(_)
             | ServicesCommand::Health(_)
-            | ServicesCommand::Logs(_),
-        ) => Purpose::Observe,
+            | ServicesCommand::Logs(_)
+            | ServicesCommand::Check(_)
+            | ServicesCommand::Dependencies(_)
+            | ServicesCommand::Validate(_)
+            | ServicesCommand::Readiness(_)
+            | ServicesCommand::Monitor(_),
+        )
+        | Command::Events(_)
+        | Command::Completions(_)
+        | Command::Man(_) => Purpose::Observe,
     }
 }
 
@@ -147,6 +169,12 @@ async fn with_session(root: &dyn Root, setup: &Setup, face: &mut Face, cli: &Cli
 /// Runs one command, or the one-shot board, on an open session.
 pub(super) async fn execute(cli: &Cli, session: &Session, face: &mut Face) -> Exit {
     if !session.registry.is_usable() {
+        if let Some(Command::Services(ServicesCommand::Validate(args))) = &cli.command
+            && args.json
+        {
+            commands::validate_unusable(session, face);
+            return Exit::Usage;
+        }
         for found in &session.registry.diagnostics {
             face.out.error(&found.to_string());
         }
@@ -156,7 +184,12 @@ pub(super) async fn execute(cli: &Cli, session: &Session, face: &mut Face) -> Ex
     let exit = match &cli.command {
         None => commands::once(cli.console.format.unwrap_or_default(), session, face).await,
         Some(Command::Platform(command)) => commands::platform(command, session, face).await,
+        Some(Command::Doctor(args)) => commands::doctor(args, session, face).await,
         Some(Command::Services(command)) => commands::services(command, session, face).await,
+        Some(Command::Events(args)) => commands::events(args, session, face).await,
+        Some(Command::Operation(words)) => commands::operation(words, session, face).await,
+        // Answered before a session was opened: they need no registry and no home.
+        Some(Command::Completions(_) | Command::Man(_)) => Ok(Exit::Done),
     };
     match exit {
         Ok(Exit::Done) if face.out.has_failed() => Exit::Failed,
@@ -174,5 +207,9 @@ fn say_registry(face: &mut Face, session: &Session) {
         RegistrySource::BuiltIn => face.out.error("note: no services.toml was found; using the built-in registry"),
         RegistrySource::File(path) if face.verbose => face.out.error(&format!("Registry: {}", path.display())),
         RegistrySource::File(_) => {}
+    }
+    // Who could start programs through it has to be known before anything is started.
+    for found in session.registry.diagnostics.iter().filter(|found| found.code == Code::Untrusted) {
+        face.out.error(&found.to_string());
     }
 }

@@ -102,4 +102,6 @@ pub(super) struct Face {
     pub(super) verbose: bool,
     /// The name in hints.
     pub(super) program: Program,
+    /// The umask the program was started with, for a program that takes its place.
+    pub(super) original_umask: u32,
 }

@@ -94,6 +94,7 @@ impl Typist {
             style: if cli.global.ascii { Style::Ascii } else { Style::Emoji },
             verbose: cli.global.verbose,
             program: Program::Provisioning,
+            original_umask: 0o022,
         };
         let exit = execute(&cli, &self.session, &mut face).await;
         Answer { exit, out: out.take(), err: err.take() }
@@ -277,6 +278,8 @@ fn broken(service: Option<&str>) -> Diagnostic {
         service: service.map(str::to_owned),
         message: "`port` must be a number \u{1b}[2J".to_owned(),
         place: None,
+        label: None,
+        related: Vec::new(),
         hint: None,
     }
 }

@@ -31,27 +31,30 @@ pub(super) fn read(
     let mode = reader.choice(&mut section, "mode", Mode::ALL, Mode::as_str);
     section.allow(&TABLES);
     let deployment = mode.and_then(|mode| match mode {
-        Mode::Binary => binary(reader, &mut section).map(Deployment::Binary),
+        Mode::Binary => binary(reader, &mut section, traces).map(Deployment::Binary),
         Mode::Docker => docker(reader, &mut section, id, traces).map(Deployment::Docker),
-        Mode::DockerCompose => compose(reader, &mut section, id).map(Deployment::DockerCompose),
-        Mode::Kubernetes => Some(Deployment::Kubernetes(kubernetes(reader, &mut section, id))),
-        Mode::Remote => remote(reader, &mut section).map(Deployment::Remote),
+        Mode::DockerCompose => compose(reader, &mut section, id, traces).map(Deployment::DockerCompose),
+        Mode::Kubernetes => Some(Deployment::Kubernetes(kubernetes(reader, &mut section, id, traces))),
+        Mode::Remote => remote(reader, &mut section, traces).map(Deployment::Remote),
     });
     reader.close(section);
     deployment
 }
 
-fn path(text: Text) -> PathBuf {
-    PathBuf::from(text.value)
+/// A path, whose place is kept so that it can be pointed at when nothing is there.
+fn path(traces: &mut Traces, key: &'static str, text: Option<Text>) -> Option<PathBuf> {
+    let text = text?;
+    traces.paths.push((key, text.span));
+    Some(PathBuf::from(text.value))
 }
 
-fn binary(reader: &mut Reader<'_>, parent: &mut Section<'_>) -> Option<BinarySpec> {
+fn binary(reader: &mut Reader<'_>, parent: &mut Section<'_>, traces: &mut Traces) -> Option<BinarySpec> {
     let mut section = reader.required_section(parent, "binary", "mode `binary` needs its `binary_path`")?;
-    let binary_path = reader.required_text(&mut section, "binary_path").map(path);
+    let binary_path = path(traces, "binary_path", reader.required_text(&mut section, "binary_path"));
     let args = values(reader.texts(&mut section, "args"));
-    let working_dir = reader.filled_text(&mut section, "working_dir").map(path);
+    let working_dir = path(traces, "working_dir", reader.filled_text(&mut section, "working_dir"));
     let env = environment(reader, &mut section);
-    let env_file = reader.filled_text(&mut section, "env_file").map(path);
+    let env_file = path(traces, "env_file", reader.filled_text(&mut section, "env_file"));
     let stop_signal = stop_signal(reader, &mut section);
     reader.close(section);
     Some(BinarySpec { binary_path: binary_path?, args, working_dir, env, env_file, stop_signal })
@@ -140,10 +143,15 @@ fn docker(
     })
 }
 
-fn compose(reader: &mut Reader<'_>, parent: &mut Section<'_>, id: &ServiceId) -> Option<ComposeSpec> {
+fn compose(
+    reader: &mut Reader<'_>,
+    parent: &mut Section<'_>,
+    id: &ServiceId,
+    traces: &mut Traces,
+) -> Option<ComposeSpec> {
     let needs = "mode `docker-compose` needs its `compose_file`";
     let mut section = reader.required_section(parent, "docker_compose", needs)?;
-    let compose_file = reader.required_text(&mut section, "compose_file").map(path);
+    let compose_file = path(traces, "compose_file", reader.required_text(&mut section, "compose_file"));
     let service_name = reader.filled_text(&mut section, "service_name");
     let project_name = reader.filled_text(&mut section, "project_name").map(|text| text.value);
     reader.close(section);
@@ -154,11 +162,16 @@ fn compose(reader: &mut Reader<'_>, parent: &mut Section<'_>, id: &ServiceId) ->
     })
 }
 
-fn kubernetes(reader: &mut Reader<'_>, parent: &mut Section<'_>, id: &ServiceId) -> KubernetesSpec {
+fn kubernetes(
+    reader: &mut Reader<'_>,
+    parent: &mut Section<'_>,
+    id: &ServiceId,
+    traces: &mut Traces,
+) -> KubernetesSpec {
     let mut section = reader.section(parent, "kubernetes");
     let namespace = reader.filled_text(&mut section, "namespace");
     let deployment_name = reader.filled_text(&mut section, "deployment_name");
-    let manifests_path = reader.filled_text(&mut section, "manifests_path").map(path);
+    let manifests_path = path(traces, "manifests_path", reader.filled_text(&mut section, "manifests_path"));
     reader.close(section);
     KubernetesSpec {
         namespace: namespace.map_or_else(|| "default".to_owned(), |text| text.value),
@@ -167,11 +180,11 @@ fn kubernetes(reader: &mut Reader<'_>, parent: &mut Section<'_>, id: &ServiceId)
     }
 }
 
-fn remote(reader: &mut Reader<'_>, parent: &mut Section<'_>) -> Option<RemoteSpec> {
+fn remote(reader: &mut Reader<'_>, parent: &mut Section<'_>, traces: &mut Traces) -> Option<RemoteSpec> {
     let mut section = reader.required_section(parent, "remote", "mode `remote` needs its `endpoint`")?;
     let endpoint = reader.required_text(&mut section, "endpoint");
     let tls_enabled = reader.flag(&mut section, "tls_enabled");
-    let auth_token_path = reader.filled_text(&mut section, "auth_token_path").map(path);
+    let auth_token_path = path(traces, "auth_token_path", reader.filled_text(&mut section, "auth_token_path"));
     let scheme = endpoint.as_ref().and_then(|text| check_url(reader, &section.path_of("endpoint"), text));
     let is_https = scheme == Some(Scheme::Https);
     if let (Some((flag, span)), Some(_)) = (tls_enabled.clone(), scheme)

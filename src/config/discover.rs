@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::model::RegistrySource;
 
-use super::Environment;
+use super::ownership::Naming;
+use super::{Environment, Found};
 
 /// Names the registry file when `--config` does not.
 pub const CONFIG_VARIABLE: &str = "PROVISIONING_CONFIG";
@@ -14,32 +15,46 @@ pub const CONFIG_VARIABLE: &str = "PROVISIONING_CONFIG";
 const IN_PROJECT: [&str; 2] = ["provisioning/config/services.toml", "config/services.toml"];
 
 /// Looked for in the home directory.
-const IN_HOME: &str = ".provisioning/config/services.toml";
+pub(super) const IN_HOME: &str = ".provisioning/config/services.toml";
 
 /// The registry to use: `explicit` (`--config`), the file named by [`CONFIG_VARIABLE`], the nearest project file upwards, the user's
 /// file, the built-in one. The first two are taken whether or not they exist, so that a mistyped name is reported and not passed over.
 pub fn discover(explicit: Option<&Path>, environment: &Environment) -> RegistrySource {
+    find(explicit, environment).source
+}
+
+pub(super) fn find(explicit: Option<&Path>, environment: &Environment) -> Found {
+    let named =
+        |path: &Path| Found { source: RegistrySource::File(absolute(path, environment)), naming: Naming::Named };
+    let searched = |source| Found { source, naming: Naming::Searched };
     if let Some(path) = explicit {
-        return RegistrySource::File(absolute(path, environment));
+        return named(path);
     }
     if let Some(path) = environment.variables.get(std::ffi::OsStr::new(CONFIG_VARIABLE)).filter(|path| !path.is_empty())
     {
-        return RegistrySource::File(absolute(Path::new(path), environment));
+        return named(Path::new(path));
     }
     let in_project = environment.current_dir.iter().flat_map(|start| start.ancestors()).find_map(|directory| {
         // What may not be looked at belongs to somebody else: a private `/config` must not disable the tool everywhere.
         IN_PROJECT.iter().map(|name| directory.join(name)).find(|path| matches!(presence(path), Presence::Found))
     });
     if let Some(path) = in_project {
-        return RegistrySource::File(path);
+        return searched(RegistrySource::File(path));
     }
     if let Some(home) = &environment.home {
         let path = home.join(IN_HOME);
         if !matches!(presence(&path), Presence::Absent) {
-            return RegistrySource::File(path);
+            return searched(RegistrySource::File(path));
         }
     }
-    RegistrySource::BuiltIn
+    searched(RegistrySource::BuiltIn)
+}
+
+/// Where a first file is expected, while there is none: what the search looks at in the current directory and in the home. A file that
+/// appears further up is found by the next console.
+pub(super) fn awaited(environment: &Environment) -> Vec<PathBuf> {
+    let in_project = environment.current_dir.iter().flat_map(|start| IN_PROJECT.iter().map(|name| start.join(name)));
+    in_project.chain(environment.home.iter().map(|home| home.join(IN_HOME))).collect()
 }
 
 fn absolute(path: &Path, environment: &Environment) -> PathBuf {

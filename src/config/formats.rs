@@ -137,9 +137,20 @@ pub(super) fn mentions_number(text: &str, number: u16) -> bool {
     })
 }
 
+/// The lowest port that a number on its own is taken for; smaller ones are counts, levels and versions.
+const LOWEST_LIKELY_PORT: u16 = 80;
+
+/// Whether `text` has a number of its own that a port could be.
+pub(super) fn may_name_a_port(text: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_digit())
+        .any(|digits| digits.parse::<u16>().is_ok_and(|number| number >= LOWEST_LIKELY_PORT))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Scheme, is_restart_policy, is_stop_signal, mentions_number, method, stop_signal, url, volume};
+    use super::{
+        Scheme, is_restart_policy, is_stop_signal, may_name_a_port, mentions_number, method, stop_signal, url, volume,
+    };
 
     #[test]
     fn urls_of_probes_are_told_from_everything_else() {
@@ -205,5 +216,15 @@ mod tests {
             mentions_number("--port=8080", 8080) && mentions_number("8080", 8080) && mentions_number("1,8080;x", 8080)
         );
         assert!(!mentions_number("18080", 8080) && !mentions_number("80801 80", 8080));
+    }
+
+    #[test]
+    fn a_number_is_a_likely_port_or_a_count() {
+        for text in ["--port=8080", "127.0.0.1:80", "8080", "-p15432"] {
+            assert!(may_name_a_port(text), "{text}");
+        }
+        for text in ["", "daemon off;", "--workers=4", "v15", "99999", "20261122"] {
+            assert!(!may_name_a_port(text), "{text}");
+        }
     }
 }

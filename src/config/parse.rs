@@ -15,20 +15,21 @@ use super::findings::{Finding, Findings};
 use super::near::nearest;
 use super::section::{Reader, Section, shown_key};
 use super::service::{self, Located};
-use super::{Environment, read, syntax, validate};
+use super::{Environment, files, read, syntax, validate};
 
 /// The registry that the program carries (R34).
 pub const BUILT_IN: &str = include_str!("../../config/services.toml");
 
-/// Reads and parses the registry of `source`. Blocks on the file system, briefly; never on a FIFO. Whatever is wrong is in the
-/// registry's diagnostics.
+/// Reads and parses the registry of `source`, whoever could have written it. Blocks on the file system, briefly; never on a FIFO.
+/// Whatever is wrong is in the registry's diagnostics. What was not named by a person is loaded by
+/// [`Found::load`](super::Found::load).
 pub fn load(source: &RegistrySource, environment: &Environment) -> Registry {
     let path = match source {
         RegistrySource::BuiltIn => return parse(BUILT_IN, None, environment),
         RegistrySource::File(path) => path,
     };
     let mut findings = Findings::default();
-    match read::read(path, &mut findings) {
+    match read::read(path, None, &mut findings) {
         Some(text) => parse(&text, Some(path.clone()), environment),
         None => Registry {
             source: source.clone(),
@@ -39,10 +40,23 @@ pub fn load(source: &RegistrySource, environment: &Environment) -> Registry {
     }
 }
 
+/// How far the checks go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// The text alone.
+    Text,
+    /// Whether the files that it names are there, too.
+    Files,
+}
+
 /// Parses the text of `file`, or of the built-in registry. Pure.
 ///
 /// A text that is not TOML gives no services at all: what a half-written file seems to say is nothing to act on.
 pub fn parse(text: &str, file: Option<PathBuf>, environment: &Environment) -> Registry {
+    parse_with(text, file, environment, Depth::Text)
+}
+
+pub(super) fn parse_with(text: &str, file: Option<PathBuf>, environment: &Environment, depth: Depth) -> Registry {
     let source = file.clone().map_or(RegistrySource::BuiltIn, RegistrySource::File);
     let mut document = Document::new(text, file);
     let mut findings = Findings::default();
@@ -59,6 +73,9 @@ pub fn parse(text: &str, file: Option<PathBuf>, environment: &Environment) -> Re
         if errors.is_empty() {
             read_services(&document, root.get_ref(), environment, &mut findings, &mut names);
             validate::check(&document, &names.services, &names.set_aside, &mut findings);
+            if depth == Depth::Files {
+                files::check(&document, &names.services, &mut findings);
+            }
         } else {
             document.conceal(syntax::suspected_secrets(document.text));
             syntax::report(&document, &errors, &mut findings);
@@ -134,7 +151,9 @@ fn read_service(
     if let Some((other, span)) = folded.get(&name.to_ascii_lowercase()) {
         let line = document.line(span.start);
         let message = format!("`{name}` differs only by case from `{other}` in line {line}");
-        let finding = Finding::error(Code::Duplicate, message);
+        let finding = Finding::error(Code::Duplicate, message)
+            .label("differs only by case")
+            .also(span.clone(), format!("`{other}` is here"));
         reader.error(key.span(), finding.hint("some file systems could not tell their files apart".to_owned()));
     } else {
         folded.insert(name.to_ascii_lowercase(), (name.to_owned(), key.span()));

@@ -6,19 +6,35 @@ use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags};
 
-use crate::model::Code;
+use crate::model::{Code, Severity};
 
 use super::document::{Document, quoted};
 use super::findings::{Finding, Findings};
+use super::ownership::{Naming, Owner, Users};
 
 /// The largest registry, in bytes.
 const MAX_LENGTH: u64 = 16 * 1024 * 1024;
 
 /// The file's text; `None` when there is none, and the findings say why. Never waits for a writer, whatever lies at `path`.
-pub(super) fn read(path: &Path, findings: &mut Findings) -> Option<String> {
+/// With a `naming`, whoever could have written it is looked at too.
+pub(super) fn read(path: &Path, naming: Option<Naming>, findings: &mut Findings) -> Option<String> {
     let shown = path.display().to_string();
     let bytes = match bytes(path) {
-        Ok(bytes) => bytes,
+        Ok((bytes, owner)) => {
+            let finding = naming.and_then(|naming| {
+                let directory = path.parent().and_then(|directory| rustix::fs::stat(directory).ok());
+                let directory = directory.as_ref().map(Owner::of);
+                Users::of_this_machine().judge(path, owner, directory, naming)
+            });
+            let is_refused = finding.as_ref().is_some_and(|finding| finding.severity == Severity::Error);
+            if let Some(finding) = finding {
+                findings.add_without_place(finding);
+            }
+            if is_refused {
+                return None;
+            }
+            bytes
+        }
         Err(reason) => {
             let message = format!("cannot read {}: {reason}", quoted(&shown));
             findings.add_without_place(Finding::error(Code::Unreadable, message));
@@ -46,7 +62,7 @@ pub(super) fn utf16_hint(bytes: &[u8]) -> Option<String> {
     is_utf16.then(|| "it looks like UTF-16; save it as UTF-8".to_owned())
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>, String> {
+fn bytes(path: &Path) -> Result<(Vec<u8>, Owner), String> {
     // Non-blocking: opening a FIFO must not wait for its writer.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| reason(&errno.into()))?;
@@ -67,7 +83,7 @@ fn bytes(path: &Path) -> Result<Vec<u8>, String> {
     if n_read as u64 > MAX_LENGTH {
         return Err(format!("it is larger than {} MiB", MAX_LENGTH / 1024 / 1024));
     }
-    Ok(bytes)
+    Ok((bytes, Owner::of(&stat)))
 }
 
 /// The system's words, in the middle of a sentence.
@@ -101,7 +117,7 @@ mod tests {
 
     fn refusal(path: &Path) -> Diagnostic {
         let mut findings = Findings::default();
-        assert_eq!(read(path, &mut findings), None);
+        assert_eq!(read(path, None, &mut findings), None);
         findings.into_sorted().remove(0)
     }
 

@@ -30,6 +30,8 @@ pub(super) struct Traces {
     pub(super) health: Range<usize>,
     /// What is published on this host.
     pub(super) published: Vec<(PublishedPort, Range<usize>)>,
+    /// The paths that have to be there for a start, by field.
+    pub(super) paths: Vec<(&'static str, Range<usize>)>,
 }
 
 /// Reads the service `id`, reporting everything that is wrong with it; `None` when it cannot be used.

@@ -12,11 +12,15 @@ use super::findings::{Finding, Findings};
 /// How far above a second definition the first is looked for, in lines, so that a huge file is not searched again and again.
 const MAX_LOOK_BACK: usize = 10_000;
 
-/// Reports the parser's errors: of each line the first, since one slip makes the parser stumble several times.
+/// How many lines without an error may lie between two of one run.
+const MAX_GAP: usize = 2;
+
+/// Reports the parser's errors: of each line the first, since one slip makes the parser stumble several times, and of an array or
+/// inline table that is not closed the first, since it makes an element of every line that follows.
 pub(super) fn report(document: &Document<'_>, errors: &[toml::de::Error], findings: &mut Findings) {
     let mut errors: Vec<(Option<Range<usize>>, &str)> = errors.iter().map(|e| (e.span(), e.message())).collect();
     errors.sort_by_key(|(span, _)| span.as_ref().map(|span| span.start));
-    let mut last_line = None;
+    let mut last: Option<(usize, &str)> = None;
     for (span, message) in errors {
         if !findings.wants_hints() {
             return;
@@ -26,12 +30,24 @@ pub(super) fn report(document: &Document<'_>, errors: &[toml::de::Error], findin
             continue;
         };
         let line = document.line(span.start);
-        if last_line == Some(line) {
+        let is_consequence = last.is_some_and(|(last, told)| {
+            line == last || (is_of_unclosed(message) && is_of_unclosed(told) && line <= last + 1 + MAX_GAP)
+        });
+        // The second error of a line does not end a run of others.
+        last = match last {
+            Some((same, told)) if same == line => Some((line, told)),
+            Some(_) | None => Some((line, message)),
+        };
+        if is_consequence {
             continue;
         }
-        last_line = Some(line);
         findings.add(document, None, span.clone(), finding(document, span, message));
     }
+}
+
+/// Whether these are the parser's words for a line after a bracket or brace that is not closed.
+fn is_of_unclosed(message: &str) -> bool {
+    message.starts_with("missing comma between") || message.starts_with("missing key for inline table element")
 }
 
 /// Every value below a key that says `env`, wherever it stands: environments hold secrets.
@@ -127,11 +143,16 @@ fn no_place(message: &str) -> String {
 fn finding(document: &Document<'_>, span: Range<usize>, message: &str) -> Finding {
     if message == "duplicate key" {
         let key = quoted(document.excerpt(span.clone()).trim());
-        let message = match first_definition(document, span.start) {
-            Some(line) => format!("{key} is defined a second time; the first is in line {line}"),
-            None => format!("{key} is defined a second time"),
+        let finding = match first_definition(document, span.start) {
+            Some(line) => {
+                let message = format!("{key} is defined a second time; the first is in line {line}");
+                Finding::error(Code::Duplicate, message)
+                    .label("defined a second time")
+                    .also(definition_in(document, line), "the first is here")
+            }
+            None => Finding::error(Code::Duplicate, format!("{key} is defined a second time")),
         };
-        return Finding::error(Code::Duplicate, message).hint("keep one of the two".to_owned());
+        return finding.hint("keep one of the two".to_owned());
     }
     let message = no_place(message);
     let hint = message.starts_with("string values must be quoted").then(|| "write it in quotes".to_owned());
@@ -152,6 +173,17 @@ fn first_definition(document: &Document<'_>, offset: usize) -> Option<usize> {
     let section = (earliest..line).rev().find(|earlier| text(*earlier).starts_with('[')).unwrap_or(earliest - 1);
     let wanted = key(line)?;
     (section + 1..line).find(|earlier| key(*earlier) == Some(wanted))
+}
+
+/// What a line defines: its key, or the header without its comment.
+fn definition_in(document: &Document<'_>, line: usize) -> Range<usize> {
+    let range = document.line_range(line);
+    let text = &document.text[range.clone()];
+    let is_header = text.trim_start().starts_with('[');
+    let end = if is_header { text.find('#') } else { text.find('=') };
+    let defined = &text[..end.unwrap_or(text.len())];
+    let start = range.start + (defined.len() - defined.trim_start().len());
+    start..start + defined.trim().len()
 }
 
 #[cfg(test)]

@@ -6,11 +6,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::graph::Graph;
-use crate::model::{Code, Deployment, Protocol, Registry, RegistrySource, ServiceSpec};
+use crate::model::{Code, Deployment, Protocol, Registry, RegistrySource, ServiceId, ServiceSpec};
 
 use super::document::Document;
 use super::findings::{Finding, Findings};
-use super::formats::mentions_number;
+use super::formats::{may_name_a_port, mentions_number};
 use super::near::did_you_mean;
 use super::service::Located;
 
@@ -73,13 +73,18 @@ impl Check<'_> {
 
     /// A23: only numbers that were both written can contradict what was written.
     fn start_orders(&mut self, spec: &ServiceSpec, span: Option<&Range<usize>>, dependency: &Located) {
-        let (Some(span), Some(_)) = (span, &dependency.traces.start_order) else { return };
+        let (Some(span), Some(of_dependency)) = (span, &dependency.traces.start_order) else { return };
         let (own, other) = (spec.startup.start_order, dependency.spec.startup.start_order);
         if own < other {
             let name = &dependency.spec.id;
             let message = format!("`{}` has start_order {own}, but needs `{name}`, which has {other}", spec.id);
             let hint = format!("`{name}` starts first all the same: dependencies win");
-            self.add(spec, span.clone(), Finding::warning(Code::Contradiction, message).hint(hint));
+            let finding = Finding::warning(Code::Contradiction, message).hint(hint);
+            self.add(
+                spec,
+                span.clone(),
+                finding.also(of_dependency.clone(), format!("`{name}` comes later by its own")),
+            );
         }
     }
 
@@ -88,14 +93,20 @@ impl Check<'_> {
         let source = RegistrySource::BuiltIn;
         let graph = Graph::new(&Registry { source, services, set_aside: Vec::new(), diagnostics: Vec::new() });
         for cycle in graph.cycles().iter().take(MAX_CYCLES) {
-            let [first, second, ..] = cycle.as_slice() else { continue };
-            let Some(located) = by_name.get(first.as_str()).and_then(|at| self.services.get(*at)) else { continue };
-            let edge = located.spec.dependencies.iter().position(|dependency| dependency == second);
-            let span = edge.and_then(|at| located.traces.dependencies.get(at)).unwrap_or(&located.traces.key);
+            let services = self.services;
+            let mut edges = cycle.windows(2).filter_map(|edge| match edge {
+                [from, to] => edge_of(services, by_name, from, to),
+                _ => None,
+            });
+            let Some((located, span, label)) = edges.next() else { continue };
             let names: Vec<&str> = cycle.iter().map(|id| id.as_str()).collect();
             let message = format!("Circular dependency: {}", names.join(" -> "));
             let hint = "take one of these dependencies away".to_owned();
-            self.add(&located.spec, span.clone(), Finding::error(Code::Cycle, message).hint(hint));
+            let mut finding = Finding::error(Code::Cycle, message).hint(hint).label(label);
+            for (_, span, label) in edges {
+                finding = finding.also(span, label);
+            }
+            self.findings.add(self.document, Some(located.spec.id.as_str()), span, finding);
         }
     }
 
@@ -108,7 +119,10 @@ impl Check<'_> {
                 Deployment::Binary(binary) if binary.env_file.is_some() => true,
                 Deployment::Binary(binary) => {
                     let env = binary.env.values().map(|value| value.expose());
-                    binary.args.iter().map(String::as_str).chain(env).any(|text| mentions_number(text, port))
+                    let texts: Vec<&str> = binary.args.iter().map(String::as_str).chain(env).collect();
+                    // Many a server has its port in a file of its own; only one that is told a port is told another one here.
+                    texts.iter().any(|text| mentions_number(text, port))
+                        || !texts.iter().any(|text| may_name_a_port(text))
                 }
                 Deployment::Docker(_) => {
                     let of_port = || traces.published.iter().filter(|(published, _)| published.host.contains(&port));
@@ -172,8 +186,25 @@ impl Check<'_> {
         let port = one.first.max(other.first);
         let message = format!("`{}` and `{}` (line {line}) both want port {port}", second.spec.id, first.spec.id);
         let hint = "give one of them another port, or name it in `conflicts`".to_owned();
-        self.add(&second.spec, later.span.clone(), Finding::warning(Code::Duplicate, message).hint(hint));
+        let finding = Finding::warning(Code::Duplicate, message)
+            .hint(hint)
+            .label(format!("`{}` wants port {port} here", second.spec.id))
+            .also(earlier.span.clone(), format!("`{}` wants it here", first.spec.id));
+        self.add(&second.spec, later.span.clone(), finding);
     }
+}
+
+/// The place at which `from` says that it needs `to`, and what is said of it.
+fn edge_of<'a>(
+    services: &'a [Located],
+    by_name: &HashMap<&str, usize>,
+    from: &ServiceId,
+    to: &ServiceId,
+) -> Option<(&'a Located, Range<usize>, String)> {
+    let located = services.get(*by_name.get(from.as_str())?)?;
+    let at = located.spec.dependencies.iter().position(|dependency| dependency == to);
+    let span = at.and_then(|at| located.traces.dependencies.get(at)).unwrap_or(&located.traces.key);
+    Some((located, span.clone(), format!("`{from}` needs `{to}`")))
 }
 
 /// Whether one of the two says that they never run side by side; it counts both ways (A53).

@@ -12,15 +12,19 @@ use super::ports::StopError;
 use super::supervisor::Ports;
 use crate::lifecycle::machine::{Effect, Input, Machine, Policy, StartEnd, Step, StopEnd, StopFailure, step};
 use crate::model::{
-    Actor as Cause, Event, Health, HealthHistory, Launch, LaunchOrigin, ProbeOutcome, ServiceId, ServiceSnapshot,
-    ServiceSpec, ServiceState, StateKind, StopHow,
+    Actor as Cause, EDITED_NOTE, Event, Happening, Health, HealthHistory, Launch, LaunchOrigin, ProbeOutcome,
+    ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StateKind, StopHow,
 };
 
 /// All services that start together probe at most this often.
 const READINESS_PROBES_PER_SECOND: u32 = 5_000;
 
-/// How many services may be launched at the same moment: a launch is two processes, and more at once only slow each other down.
-pub(super) const LAUNCHES_AT_ONCE: usize = 16;
+/// How many services may be launched at the same moment for each processor: a launch is two processes that write into the same few
+/// directories, and more at once only wait for each other.
+const LAUNCHES_PER_PROCESSOR: usize = 2;
+
+/// The least that are launched at once, since a launch also waits: for the disk, and for another copy of the tool.
+const MIN_LAUNCHES_AT_ONCE: usize = 4;
 
 /// What an actor is told.
 #[derive(Debug)]
@@ -69,7 +73,9 @@ pub(super) struct Crowd {
 
 impl Crowd {
     pub(super) fn new() -> Self {
-        Self { n_starting: Arc::new(AtomicUsize::new(0)), launches: Arc::new(Semaphore::new(LAUNCHES_AT_ONCE)) }
+        let n_processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let n_launches = (n_processors * LAUNCHES_PER_PROCESSOR).max(MIN_LAUNCHES_AT_ONCE);
+        Self { n_starting: Arc::new(AtomicUsize::new(0)), launches: Arc::new(Semaphore::new(n_launches)) }
     }
 
     /// The shortest distance between two readiness probes of one service, given how many are starting.
@@ -81,7 +87,11 @@ impl Crowd {
 
 /// One service's task.
 pub(super) struct Actor {
+    /// What the registry says.
     spec: Arc<ServiceSpec>,
+    /// What the present instance was started with, where the registry was edited since in a way that only counts for the next one: it is
+    /// looked at, tended and stopped as what it is, even when the service is to run in another mode.
+    launched: Option<Arc<ServiceSpec>>,
     machine: Machine,
     history: Arc<HealthHistory>,
     ports: Ports,
@@ -111,6 +121,7 @@ impl Actor {
         Self {
             machine: Machine::new(policy, Instant::now().into_std()),
             spec,
+            launched: None,
             history: Arc::default(),
             ports,
             crowd,
@@ -186,13 +197,22 @@ impl Actor {
             }
             Order::Reconfigure(spec) => {
                 self.machine.reconfigure(policy_of(&spec), Instant::now().into_std());
+                let launched = Arc::clone(self.instance_spec());
+                let is_outdated =
+                    may_have_instance(self.machine.state()) && ServiceDiff::between(&launched, &spec).needs_restart();
+                self.launched = is_outdated.then_some(launched);
                 self.spec = spec;
             }
         }
     }
 
     async fn observe(&self) -> Input {
-        Input::Observed(self.ports.backend.observe(&self.spec).await.map_err(|error| error.message))
+        Input::Observed(self.ports.backend.observe(self.instance_spec()).await.map_err(|error| error.message))
+    }
+
+    /// What the present instance was started with.
+    fn instance_spec(&self) -> &Arc<ServiceSpec> {
+        self.launched.as_ref().unwrap_or(&self.spec)
     }
 
     /// Takes one input in and performs the effects.
@@ -208,6 +228,9 @@ impl Actor {
         }
         let Step { machine, effects } = step(self.machine.clone(), input, now);
         self.machine = machine;
+        if !may_have_instance(self.machine.state()) {
+            self.launched = None;
+        }
         self.count_starting();
         self.machine.space_probes(now + self.crowd.probe_spacing());
         for effect in effects {
@@ -230,6 +253,7 @@ impl Actor {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Launch => {
+                self.launched = None;
                 let (backend, spec, launches) =
                     (Arc::clone(&self.ports.backend), Arc::clone(&self.spec), Arc::clone(&self.crowd.launches));
                 self.tasks.spawn(async move {
@@ -242,7 +266,7 @@ impl Actor {
                 });
             }
             Effect::Stop { how, grace } => {
-                let (backend, spec) = (Arc::clone(&self.ports.backend), Arc::clone(&self.spec));
+                let (backend, spec) = (Arc::clone(&self.ports.backend), Arc::clone(self.instance_spec()));
                 self.tasks.spawn(async move {
                     Input::StopReported(backend.stop(&spec, how, grace).await.map_err(|error| StopFailure {
                         remedy: match &error {
@@ -262,7 +286,7 @@ impl Actor {
             }
             Effect::Tend => {
                 let (backend, spec, hint) =
-                    (Arc::clone(&self.ports.backend), Arc::clone(&self.spec), Arc::clone(&self.hint));
+                    (Arc::clone(&self.ports.backend), Arc::clone(self.instance_spec()), Arc::clone(&self.hint));
                 self.tasks.spawn(async move {
                     if let Err(error) = backend.tend(&spec).await {
                         tracing::warn!(service = %spec.id, %error, "the guardian could not be replaced");
@@ -274,7 +298,9 @@ impl Actor {
             Effect::Tell(what) => {
                 let event = Event { at: SystemTime::now(), service: self.spec.id.clone(), what, actor: self.cause };
                 tracing::info!(service = %event.service, actor = %event.actor, "{}", event.what);
-                self.ports.store.record(&event);
+                if self.is_ours_to_record(&event) {
+                    self.ports.store.record(&event);
+                }
                 // Nobody has to listen.
                 let _ = self.events.send(event);
             }
@@ -298,6 +324,25 @@ impl Actor {
         }
     }
 
+    /// What somebody here did is recorded here; what was only seen is recorded once, by whoever always sees it.
+    fn is_ours_to_record(&self, event: &Event) -> bool {
+        if !self.ports.backend.has_own_witness(&self.spec) {
+            return true;
+        }
+        match event.what {
+            Happening::Died { .. } | Happening::RestartScheduled { .. } | Happening::GaveUp { .. } => false,
+            Happening::Adopted(_) | Happening::Started(_) | Happening::Stopped => event.actor != Cause::Outside,
+            Happening::StartRequested
+            | Happening::StopRequested
+            | Happening::BecameReady { .. }
+            | Happening::NotReadyInTime { .. }
+            | Happening::BecameHealthy
+            | Happening::BecameUnhealthy { .. }
+            | Happening::StartFailed { .. }
+            | Happening::StopFailed { .. } => true,
+        }
+    }
+
     fn tell_start(&self, news: impl Fn() -> News) {
         for waiting in &self.start_news {
             // An operation that was dropped no longer listens, and a living one has room for all of it.
@@ -317,6 +362,10 @@ impl Actor {
     }
 
     async fn report(&mut self) {
+        let mut notes = self.machine.notes().to_vec();
+        if self.launched.is_some() && !notes.iter().any(|note| note == EDITED_NOTE) {
+            notes.push(EDITED_NOTE.to_owned());
+        }
         let snapshot = ServiceSnapshot {
             spec: Arc::clone(&self.spec),
             intent: self.machine.intent(),
@@ -327,7 +376,7 @@ impl Actor {
             history: Arc::clone(&self.history),
             restarts: self.machine.restarts(),
             last_exit: self.machine.last_exit(),
-            notes: self.machine.notes().to_vec(),
+            notes,
         };
         if self.reported.as_ref().is_some_and(|reported| looks_the_same(reported, &snapshot)) {
             return;
@@ -336,6 +385,19 @@ impl Actor {
         self.reported = Some(Arc::clone(&snapshot));
         // The supervisor ends before its actors only when everything ends.
         let _ = self.reports.send(Report { snapshot }).await;
+    }
+}
+
+/// Whether something of an earlier launch may be there: it runs, is on its way, or will come back as it was.
+fn may_have_instance(state: &ServiceState) -> bool {
+    match state {
+        ServiceState::Unknown { .. }
+        | ServiceState::Launching { .. }
+        | ServiceState::Starting { .. }
+        | ServiceState::Running { .. }
+        | ServiceState::Stopping { .. }
+        | ServiceState::Backoff { .. } => true,
+        ServiceState::Stopped | ServiceState::Waiting { .. } | ServiceState::Failed { .. } => false,
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::operation::{Operation, Plan, Refusal, Request};
 use crate::lifecycle::explain::explain;
 use crate::model::{Event, ProbeOutcome, Registry, ServiceId, Snapshot};
-use crate::preflight::Finding;
+use crate::preflight::{Finding, HostFinding};
 
 /// A cheap, clonable way to the engine. The engine ends when the last handle is dropped; services go on.
 #[derive(Debug, Clone)]
@@ -37,6 +37,17 @@ pub enum Checked {
     Probed(ProbeOutcome),
 }
 
+/// Everything that the pre-flight checks of one service found, good findings included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// Whose.
+    pub service: ServiceId,
+    /// What it needs whatever else runs just now: its program, its directories, its engine.
+    pub requirements: Vec<Finding>,
+    /// What may be otherwise in a minute: who holds its ports, what runs beside it, whether what it needs could be started.
+    pub circumstances: Vec<Finding>,
+}
+
 /// What happened to the engine while it was asked: it has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the engine has ended")]
@@ -49,6 +60,8 @@ pub(super) enum Command {
     Begin { request: Request, answer: oneshot::Sender<Result<Operation, Refusal>> },
     Check { services: Vec<ServiceId>, attempts: Attempts, answer: oneshot::Sender<Vec<(ServiceId, Checked)>> },
     Preflight { service: ServiceId, answer: oneshot::Sender<Vec<Finding>> },
+    Inspect { services: Option<Vec<ServiceId>>, answer: oneshot::Sender<Vec<Inspection>> },
+    Survey { answer: oneshot::Sender<Vec<HostFinding>> },
     Settled { answer: oneshot::Sender<()> },
     Reload { registry: Registry, answer: oneshot::Sender<()> },
 }
@@ -119,6 +132,31 @@ impl Handle {
     /// [`EngineGone`].
     pub async fn preflight(&self, service: ServiceId) -> Result<Vec<Finding>, EngineGone> {
         self.ask(|answer| Command::Preflight { service, answer }).await
+    }
+
+    /// Runs the pre-flight checks of every service at once, without starting anything. In registry order.
+    ///
+    /// # Errors
+    /// [`EngineGone`].
+    pub async fn inspect(&self) -> Result<Vec<Inspection>, EngineGone> {
+        self.ask(|answer| Command::Inspect { services: None, answer }).await
+    }
+
+    /// [`Handle::inspect`] of these services and of what they need.
+    ///
+    /// # Errors
+    /// [`EngineGone`].
+    pub async fn inspect_only(&self, services: Vec<ServiceId>) -> Result<Vec<Inspection>, EngineGone> {
+        self.ask(|answer| Command::Inspect { services: Some(services), answer }).await
+    }
+
+    /// Looks at the machine as a whole: what on it keeps services from starting or surviving, good findings included. Empty when it
+    /// could not be looked at. May take seconds where something does not answer.
+    ///
+    /// # Errors
+    /// [`EngineGone`].
+    pub async fn survey(&self) -> Result<Vec<HostFinding>, EngineGone> {
+        self.ask(|answer| Command::Survey { answer }).await
     }
 
     /// Puts another registry in force: services that are unchanged are not touched, nothing is started or stopped.

@@ -22,4 +22,6 @@ mod supervisor;
 pub use supervisor::{Options, Ports, spawn};
 
 #[cfg(test)]
+mod reload_test;
+#[cfg(test)]
 mod tests;

@@ -45,7 +45,15 @@ const NEWS_PER_SERVICE: usize = 8;
 /// Drives the operation to its end.
 pub(super) async fn drive(circumstances: Circumstances) {
     let (news, inbox) = mpsc::channel(circumstances.plan.steps.len() * NEWS_PER_SERVICE + 1);
-    let mut drive = Drive { on: circumstances, news, inbox, ended: HashMap::new(), found_running: HashSet::new() };
+    let known = circumstances.snapshot.services.iter().map(|service| (service.id().clone(), Arc::clone(service)));
+    let mut drive = Drive {
+        known: known.collect(),
+        on: circumstances,
+        news,
+        inbox,
+        ended: HashMap::new(),
+        found_running: HashSet::new(),
+    };
     for (service, dependents) in drive.on.plan.left_running.clone() {
         drive.tell(Progress::DependentsLeftRunning { service, dependents });
     }
@@ -84,6 +92,8 @@ impl End {
 
 struct Drive {
     on: Circumstances,
+    /// The services of the snapshot by name.
+    known: HashMap<ServiceId, Arc<ServiceSnapshot>>,
     news: mpsc::Sender<(ServiceId, News)>,
     inbox: mpsc::Receiver<(ServiceId, News)>,
     ended: HashMap<ServiceId, End>,
@@ -102,7 +112,7 @@ impl Drive {
     }
 
     fn service(&self, id: &ServiceId) -> Option<&Arc<ServiceSnapshot>> {
-        self.on.snapshot.service(id.as_str())
+        self.known.get(id)
     }
 
     fn is_alive(&self, id: &ServiceId) -> bool {

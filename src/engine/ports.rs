@@ -1,12 +1,13 @@
 //! What the engine needs from the world: five narrow traits that adapters implement.
 
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use crate::model::{Check, Event, Instance, Launch, Observed, ProbeOutcome, ServiceId, ServiceSpec, StopHow};
-use crate::preflight::{Conflict, PortHolder, Requirement};
+use crate::preflight::{Conflict, PortHolder, Requirement, Survey, Surveyed};
 
 /// Starts, stops and observes services of one mode, or of several. Holds no policy: no retries, no timing but what it is told.
 ///
@@ -42,6 +43,10 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// When the guardian cannot be replaced; the instance is untouched.
     fn tend<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<(), BackendError>>;
+
+    /// Whether ends and restarts of this service are written to the timeline by its guardian, which always sees them, so that the many who
+    /// may look at the service leave that to it.
+    fn has_own_witness(&self, spec: &ServiceSpec) -> bool;
 
     /// What a start of this service needs, with what is there.
     fn requirements<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Vec<Requirement>>;
@@ -101,8 +106,12 @@ pub trait Host: Send + Sync {
     /// Which of `names` run here without being registered: as a process, a systemd unit, a container (A52).
     fn running_strangers<'a>(&'a self, names: &'a [String]) -> BoxFuture<'a, Vec<Conflict>>;
 
-    /// Who listens on this loopback TCP port, if somebody does.
-    fn port_holder(&self, port: u16) -> BoxFuture<'_, Option<PortHolder>>;
+    /// Who listens on which of these loopback TCP ports; those that nobody listens on are left out. One look for all of them.
+    fn port_holders<'a>(&'a self, ports: &'a [u16]) -> BoxFuture<'a, HashMap<u16, PortHolder>>;
+
+    /// Everything about the machine as a whole that keeps services from starting or surviving; `None` when it could not be looked at.
+    /// May take seconds where something does not answer; leaves nothing behind.
+    fn survey(&self, asked: Surveyed) -> BoxFuture<'_, Option<Survey>>;
 
     /// Whether `pid` is `ancestor` or one of its descendants (R187: a port held by the service's own process).
     fn is_descendant(&self, pid: u32, ancestor: u32) -> bool;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::actor::{Actor, Contact, Crowd, Order, Report};
-use super::handle::{Attempts, Checked, Command, Handle};
+use super::handle::{Attempts, Checked, Command, Handle, Inspection};
 use super::operate::{self, Circumstances};
 use super::operation::{Operation, Plan, Refusal, Request};
 use super::ports::{Backend, Host, LogSource, Probe, Store};
@@ -22,7 +22,7 @@ use crate::lifecycle::plan::plan;
 use crate::model::{
     Check, Event, ProbeOutcome, ProbeVerdict, Registry, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, Snapshot,
 };
-use crate::preflight::Finding;
+use crate::preflight::{Finding, HostFinding, judge_host};
 
 /// Orders that may wait for one actor; an order is rare.
 const ORDERS: usize = 16;
@@ -71,6 +71,7 @@ pub fn spawn(registry: Registry, ports: Ports, options: Options) -> Handle {
     let (publisher, snapshots) = watch::channel(Arc::new(empty));
     let mut supervisor = Supervisor {
         graph: Arc::new(Graph::new(&registry)),
+        registered: names_of(&registry),
         changes: ports.backend.changes(),
         registry: Arc::clone(&registry),
         ports,
@@ -99,7 +100,9 @@ pub fn spawn(registry: Registry, ports: Ports, options: Options) -> Handle {
 
 struct Supervisor {
     registry: Arc<Registry>,
+    /// The registered services, and those that left the registry while they ran: what needs whom holds for them too.
     graph: Arc<Graph>,
+    registered: HashSet<ServiceId>,
     ports: Ports,
     options: Options,
     grid: Instant,
@@ -182,41 +185,63 @@ impl Supervisor {
     }
 
     fn take_reports(&mut self, reports: &mut Vec<Report>) {
+        let mut has_new_strangers = false;
         for Report { snapshot } in reports.drain(..) {
             let id = snapshot.id().clone();
             if !self.contacts.contains_key(&id) {
                 continue;
             }
             self.unsettled.remove(&id);
+            let is_new_stranger = !self.registered.contains(&id) && !self.services.contains_key(&id);
             self.services.insert(id, snapshot);
+            has_new_strangers |= is_new_stranger;
         }
-        self.drop_finished_strangers();
+        if self.drop_finished_strangers() || has_new_strangers {
+            self.rebuild_graph();
+        }
         self.publish();
         self.answer_early();
     }
 
-    /// A service that left the registry while it ran goes when it stops.
-    fn drop_finished_strangers(&mut self) {
+    /// A service that left the registry while it ran goes when it stops. Whether one went.
+    fn drop_finished_strangers(&mut self) -> bool {
         let gone: Vec<ServiceId> = self
             .services
             .values()
-            .filter(|service| self.registry.position(service.id()).is_none() && !service.state.is_alive())
+            .filter(|service| !self.registered.contains(service.id()) && !may_come_back(service))
             .map(|service| service.id().clone())
             .collect();
-        for id in gone {
-            self.services.remove(&id);
-            self.contacts.remove(&id);
+        for id in &gone {
+            self.services.remove(id);
+            self.contacts.remove(id);
         }
+        !gone.is_empty()
+    }
+
+    /// The services that left the registry while they ran, by name.
+    fn strangers(&self) -> Vec<&Arc<ServiceSnapshot>> {
+        let mut strangers: Vec<&Arc<ServiceSnapshot>> =
+            self.services.values().filter(|service| !self.registered.contains(service.id())).collect();
+        strangers.sort_by(|a, b| a.id().cmp(b.id()));
+        strangers
+    }
+
+    fn rebuild_graph(&mut self) {
+        let strangers = self.strangers();
+        self.graph = Arc::new(if strangers.is_empty() {
+            Graph::new(&self.registry)
+        } else {
+            let mut all = (*self.registry).clone();
+            all.services.extend(strangers.into_iter().map(|service| Arc::clone(&service.spec)));
+            Graph::new(&all)
+        });
     }
 
     fn publish(&mut self) {
         let registered = self.registry.services.iter().filter_map(|spec| self.services.get(&spec.id));
         let mut services: Vec<Arc<ServiceSnapshot>> = registered.cloned().collect();
         if services.len() < self.services.len() {
-            let mut strangers: Vec<&Arc<ServiceSnapshot>> =
-                self.services.values().filter(|service| self.registry.position(service.id()).is_none()).collect();
-            strangers.sort_by(|a, b| a.id().cmp(b.id()));
-            services.extend(strangers.into_iter().map(with_stranger_note));
+            services.extend(self.strangers().into_iter().map(with_stranger_note));
         }
         self.generation += 1;
         self.publisher.send_replace(Arc::new(Snapshot {
@@ -248,6 +273,8 @@ impl Supervisor {
             Command::Begin { request, answer } => drop(answer.send(self.begin(request))),
             Command::Check { services, attempts, answer } => self.check(services, attempts, answer),
             Command::Preflight { service, answer } => self.preflight(service, answer),
+            Command::Inspect { services, answer } => self.inspect(services, answer),
+            Command::Survey { answer } => self.survey(answer),
             Command::Reload { registry, answer } => {
                 self.reload(registry);
                 let _ = answer.send(());
@@ -312,24 +339,52 @@ impl Supervisor {
         });
     }
 
+    fn inspect(&mut self, services: Option<Vec<ServiceId>>, answer: oneshot::Sender<Vec<Inspection>>) {
+        let (snapshot, graph, ports) = (self.snapshot(), Arc::clone(&self.graph), self.ports.clone());
+        self.tasks.spawn(async move {
+            let order = match services {
+                None => graph.startup_order().to_vec(),
+                Some(services) => with_what_they_need(services, &graph),
+            };
+            let mut found = preflight::inspect_all(&order, &snapshot, &graph, &ports).await;
+            let places: HashMap<&ServiceId, usize> = graph.services().zip(0..).collect();
+            found.sort_by_key(|inspection| places.get(&inspection.service).copied());
+            drop(answer.send(found));
+        });
+    }
+
+    fn survey(&mut self, answer: oneshot::Sender<Vec<HostFinding>>) {
+        let (snapshot, ports) = (self.snapshot(), self.ports.clone());
+        self.tasks.spawn(async move {
+            let found = ports.host.survey(preflight::asked_of_the_machine(&snapshot)).await;
+            drop(answer.send(found.as_ref().map(judge_host).unwrap_or_default()));
+        });
+    }
+
     /// The difference of two registries, applied: what is unchanged is not touched, and nothing starts or stops.
     fn reload(&mut self, registry: Registry) {
         let registry = Arc::new(registry);
-        for spec in &registry.services {
+        let before: HashMap<&ServiceId, &Arc<ServiceSpec>> =
+            self.registry.services.iter().map(|spec| (&spec.id, spec)).collect();
+        // Compared with the registry in force, not with what the services reported last, which may be older.
+        let edited: Vec<&Arc<ServiceSpec>> =
+            registry.services.iter().filter(|spec| before.get(&spec.id) != Some(spec)).collect();
+        for spec in edited {
             match self.contacts.get(&spec.id) {
                 None => self.add(Arc::clone(spec)),
                 Some(contact) => {
-                    let is_changed = self.services.get(&spec.id).is_some_and(|service| service.spec != *spec);
-                    if is_changed && contact.orders.try_send(Order::Reconfigure(Arc::clone(spec))).is_err() {
+                    if contact.orders.try_send(Order::Reconfigure(Arc::clone(spec))).is_err() {
                         tracing::error!(service = %spec.id, "the edited registry could not be handed to this service");
                     }
                 }
             }
         }
-        self.graph = Arc::new(Graph::new(&registry));
+        self.registered = names_of(&registry);
         self.registry = registry;
         self.drop_finished_strangers();
+        self.rebuild_graph();
         self.publish();
+        self.answer_early();
     }
 
     fn actor_ended(&mut self, ended: &Result<(Id, ()), JoinError>) {
@@ -357,6 +412,36 @@ impl Supervisor {
         self.publish();
         self.answer_early();
     }
+}
+
+fn names_of(registry: &Registry) -> HashSet<ServiceId> {
+    registry.services.iter().map(|spec| spec.id.clone()).collect()
+}
+
+/// Whether a service that nobody may start any more is worth showing: it lives, is on its way, or its guardian will start it again.
+fn may_come_back(service: &ServiceSnapshot) -> bool {
+    match service.state {
+        // What could not be looked at, such as a container without an engine, would stay for good.
+        ServiceState::Unknown { .. } | ServiceState::Stopped | ServiceState::Failed { .. } => false,
+        ServiceState::Waiting { .. }
+        | ServiceState::Launching { .. }
+        | ServiceState::Starting { .. }
+        | ServiceState::Running { .. }
+        | ServiceState::Stopping { .. }
+        | ServiceState::Backoff { .. } => true,
+    }
+}
+
+/// The services and what they need at any depth, in startup order.
+fn with_what_they_need(mut open: Vec<ServiceId>, graph: &Graph) -> Vec<ServiceId> {
+    let mut reached: HashSet<ServiceId> = HashSet::new();
+    while let Some(id) = open.pop() {
+        if !reached.contains(&id) {
+            open.extend(graph.dependencies(&id));
+            reached.insert(id);
+        }
+    }
+    graph.startup_order().iter().filter(|id| reached.contains(*id)).cloned().collect()
 }
 
 fn with_stranger_note(service: &Arc<ServiceSnapshot>) -> Arc<ServiceSnapshot> {

@@ -19,18 +19,18 @@ use crate::testkit::world::{Script, World, died};
 
 const MS: Duration = Duration::from_millis(1);
 
-fn engine(world: &Arc<World>, services: impl IntoIterator<Item = ServiceSpec>) -> Handle {
+pub(super) fn engine(world: &Arc<World>, services: impl IntoIterator<Item = ServiceSpec>) -> Handle {
     let options = Options { probing: Probing::Continuous, tending: Tending::Yes };
     spawn(registry(services), world.ports(), options)
 }
 
-fn request(verb: Verb, names: &str) -> Request {
+pub(super) fn request(verb: Verb, names: &str) -> Request {
     let targets = if names.is_empty() { Targets::All } else { Targets::Named(ids(names)) };
     Request { verb, targets, actor: Actor::Command }
 }
 
 /// Begins, and follows it to its end.
-async fn operate(handle: &Handle, verb: Verb, names: &str) -> (Vec<Progress>, Summary) {
+pub(super) async fn operate(handle: &Handle, verb: Verb, names: &str) -> (Vec<Progress>, Summary) {
     let mut operation = handle.begin(request(verb, names)).await.unwrap().unwrap();
     let mut all = Vec::new();
     loop {
@@ -41,7 +41,7 @@ async fn operate(handle: &Handle, verb: Verb, names: &str) -> (Vec<Progress>, Su
     }
 }
 
-async fn wait_for(handle: &Handle, fact: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
+pub(super) async fn wait_for(handle: &Handle, fact: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
     let mut snapshots = handle.snapshots();
     let found = tokio::time::timeout(Duration::from_secs(3600), snapshots.wait_for(|snapshot| fact(snapshot))).await;
     match found {
@@ -50,15 +50,15 @@ async fn wait_for(handle: &Handle, fact: impl Fn(&Snapshot) -> bool) -> Arc<Snap
     }
 }
 
-async fn wait_for_kind(handle: &Handle, name: &str, kind: StateKind) -> Arc<Snapshot> {
+pub(super) async fn wait_for_kind(handle: &Handle, name: &str, kind: StateKind) -> Arc<Snapshot> {
     wait_for(handle, |snapshot| snapshot.service(name).is_some_and(|service| service.kind() == kind)).await
 }
 
-async fn wait_until_alive(handle: &Handle, name: &str) -> Arc<Snapshot> {
+pub(super) async fn wait_until_alive(handle: &Handle, name: &str) -> Arc<Snapshot> {
     wait_for(handle, |snapshot| snapshot.service(name).is_some_and(|service| service.state.is_alive())).await
 }
 
-fn platform() -> Vec<ServiceSpec> {
+pub(super) fn platform() -> Vec<ServiceSpec> {
     vec![
         checked_service("orchestrator", ""),
         checked_service("control-center", "orchestrator"),
@@ -412,27 +412,6 @@ async fn cancelling_gives_up_the_wait_and_keeps_what_was_started() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_edited_registry_touches_nothing_that_runs() {
-    let world = World::new();
-    let handle = engine(&world, platform());
-    operate(&handle, Verb::Start, "control-center").await;
-    let mut edited = platform();
-    edited.remove(1);
-    edited[0].description = "another text".to_owned();
-    edited.push(service("added", ""));
-    handle.reload(registry(edited)).await.unwrap();
-    let snapshot = wait_for(&handle, |snapshot| {
-        snapshot.service("added").is_some()
-            && snapshot.service("orchestrator").is_some_and(|s| s.spec.description == "another text")
-    })
-    .await;
-    let removed = snapshot.service("control-center").unwrap();
-    assert!(removed.state.is_alive(), "a service that left the file while it ran is still there");
-    assert!(removed.notes.iter().any(|note| note.contains("not in the registry")), "{:?}", removed.notes);
-    assert_eq!(world.deeds(), ["start orchestrator", "start control-center"]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_plan_changes_nothing() {
     let world = World::new();
     let handle = engine(&world, platform());
@@ -474,4 +453,27 @@ async fn a_death_seen_before_the_launch_was_heard_of_is_not_missed() {
         }
     }
     assert!(began.elapsed() < 100 * MS, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_held_by_a_service_names_that_service_and_a_conflict_says_it_alone() {
+    let world = World::new();
+    let on_53 = |name: &str, conflicts: &[&str]| {
+        let mut spec = service(name, "");
+        spec.health_check.check = crate::model::Check::Tcp { host: "localhost".to_owned(), port: 53 };
+        spec.conflicts = conflicts.iter().map(|&name| name.to_owned()).collect();
+        spec
+    };
+    let handle = engine(&world, [service("cache", ""), on_53("zone", &["cache"]), on_53("other", &[])]);
+    let (_, summary) = operate(&handle, Verb::Start, "cache").await;
+    assert_eq!(summary.started, ids("cache"));
+    let pid = handle.snapshot().service("cache").unwrap().state.instance().unwrap().pid();
+    world.hold_port(53, PortHolder { pid, program: Some("dnsmasq".to_owned()) });
+    let failures = async |name: &str| -> Vec<String> {
+        let findings = handle.preflight(id(name)).await.unwrap();
+        let failed = findings.into_iter().filter(|finding| finding.verdict == crate::preflight::Verdict::Failed);
+        failed.map(|finding| finding.message).collect()
+    };
+    assert_eq!(failures("zone").await, ["Conflicting services running: cache"]);
+    assert_eq!(failures("other").await, ["Port 53 is already in use by the service cache"]);
 }

@@ -4,6 +4,8 @@
 mod names;
 mod ports;
 pub mod process;
+mod survey;
 mod system;
 
+pub use survey::Places;
 pub use system::System;

@@ -1,6 +1,8 @@
 //! Who listens on a loopback TCP port.
 
-use std::fs;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -11,23 +13,34 @@ use crate::preflight::PortHolder;
 /// `TCP_LISTEN` of the kernel's `tcp_states.h`, as `/proc/net/tcp` prints it.
 const LISTEN: &str = "0A";
 
-/// The one that listens on `port` for connections from this machine. Both unknown where its process belongs to somebody else.
+/// Those that listen on `ports` for connections from this machine. PID and program unknown where the process belongs to somebody else.
 ///
 /// The kernel's table is read rather than the port bound for a test: that would keep it from a service that starts at this moment.
-pub(super) fn holder(proc: &Path, port: u16) -> Option<PortHolder> {
-    let inodes: Vec<u64> = ["net/tcp", "net/tcp6"]
-        .iter()
-        .filter_map(|table| fs::read_to_string(proc.join(table)).ok())
-        .flat_map(|table| table.lines().filter_map(listener).collect::<Vec<_>>())
-        .filter(|listener| listener.port == port && is_local(listener.address))
-        .map(|listener| listener.inode)
-        .collect();
-    if inodes.is_empty() {
-        return None;
+/// It is read once for all ports, since reading it makes the kernel walk through all connections of the machine.
+pub(super) fn holders(proc: &Path, ports: &[u16]) -> HashMap<u16, PortHolder> {
+    let mut inodes: HashMap<u16, Vec<u64>> = HashMap::new();
+    for found in ["net/tcp", "net/tcp6"].iter().flat_map(|table| listeners(&proc.join(table))) {
+        if ports.contains(&found.port) && is_local(found.address) {
+            inodes.entry(found.port).or_default().push(found.inode);
+        }
     }
-    let pid = owner(proc, &inodes);
-    let program = pid.and_then(|pid| names::program_name(proc, pid));
-    Some(PortHolder { pid, program })
+    let name = |(port, inodes): (u16, Vec<u64>)| {
+        let pid = owner(proc, &inodes);
+        let program = pid.and_then(|pid| names::program_name(proc, pid));
+        (port, PortHolder { pid, program })
+    };
+    inodes.into_iter().map(name).collect()
+}
+
+/// The listening sockets of a table; none where there is no such table. They come before all others
+/// (`tcp_seq_start` of the kernel's `tcp_ipv4.c`), so reading ends at the first line of another kind.
+fn listeners(table: &Path) -> Vec<Listener> {
+    let Ok(table) = File::open(table) else { return Vec::new() };
+    let lines = BufReader::new(table).lines().map_while(Result::ok).skip(1);
+    lines
+        .take_while(|line| line.split_ascii_whitespace().nth(3) == Some(LISTEN))
+        .filter_map(|line| listener(&line))
+        .collect()
 }
 
 /// A line of the table: a listening socket.
@@ -86,11 +99,29 @@ fn owner(proc: &Path, inodes: &[u64]) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::holder;
+    use super::holders;
     use crate::preflight::PortHolder;
     use std::fs;
     use std::net::TcpListener;
     use std::path::Path;
+
+    fn holder(proc: &Path, port: u16) -> Option<PortHolder> {
+        holders(proc, &[port]).remove(&port)
+    }
+
+    #[test]
+    fn several_ports_are_looked_up_at_once() {
+        let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
+        let (one, two, closed) = (listen(), listen(), listen());
+        let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
+        let ports = [port(&one), port(&closed), port(&two)];
+        drop(closed);
+        let mut found: Vec<u16> = holders(Path::new("/proc"), &ports).into_keys().collect();
+        found.sort_unstable();
+        let mut expected = vec![ports[0], ports[2]];
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+    }
 
     #[test]
     fn a_listener_is_found_by_its_port_and_named() {

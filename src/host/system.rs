@@ -1,30 +1,27 @@
 //! The machine we run on, behind the engine's port.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use futures::future::BoxFuture;
 
+use super::survey::{self, Places};
 use super::{names, ports};
 use crate::engine::ports::Host;
-use crate::preflight::{Conflict, PortHolder};
+use crate::preflight::{Conflict, PortHolder, Survey, Surveyed};
 
 /// This machine, seen through `/proc` and the cgroup tree. Cheap to make and to clone; keeps nothing open.
 #[derive(Debug, Clone)]
 pub struct System {
     proc: PathBuf,
     cgroups: PathBuf,
+    places: Places,
 }
 
 impl System {
     /// The machine as the kernel shows it.
-    pub fn new() -> Self {
-        Self { proc: "/proc".into(), cgroups: "/sys/fs/cgroup".into() }
-    }
-}
-
-impl Default for System {
-    fn default() -> Self {
-        Self::new()
+    pub fn new(places: Places) -> Self {
+        Self { proc: "/proc".into(), cgroups: "/sys/fs/cgroup".into(), places }
     }
 }
 
@@ -38,9 +35,17 @@ impl Host for System {
         Box::pin(off_thread("running processes", move || names::running(&this.proc, &this.cgroups, &names)))
     }
 
-    fn port_holder(&self, port: u16) -> BoxFuture<'_, Option<PortHolder>> {
+    fn port_holders<'a>(&'a self, ports: &'a [u16]) -> BoxFuture<'a, HashMap<u16, PortHolder>> {
+        if ports.is_empty() {
+            return Box::pin(std::future::ready(HashMap::new()));
+        }
+        let (this, ports) = (self.clone(), ports.to_vec());
+        Box::pin(off_thread("port holders", move || ports::holders(&this.proc, &ports)))
+    }
+
+    fn survey(&self, asked: Surveyed) -> BoxFuture<'_, Option<Survey>> {
         let this = self.clone();
-        Box::pin(off_thread("port holders", move || ports::holder(&this.proc, port)))
+        Box::pin(off_thread("the machine", move || Some(survey::survey(&this.proc, &this.places, asked))))
     }
 
     fn is_descendant(&self, pid: u32, ancestor: u32) -> bool {

@@ -156,7 +156,7 @@ pub enum Refusal {
 pub fn plan(graph: &Graph, snapshot: &Snapshot, request: Request) -> Result<Plan, Refusal> {
     let board = Board::new(graph, snapshot);
     if let Targets::Named(names) = &request.targets {
-        board.check_names(names)?;
+        board.check_names(names, request.verb)?;
     }
     match request.verb {
         Verb::Start | Verb::StartOrRestart => start::checked(&board, request),

@@ -38,6 +38,8 @@ macro_rules! codes {
 codes! {
     /// The file cannot be read.
     Unreadable = "unreadable",
+    /// Somebody else could have written the file.
+    Untrusted = "untrusted",
     /// The text is not TOML.
     Syntax = "syntax",
     /// A key that the schema does not know.
@@ -62,6 +64,8 @@ codes! {
     Contradiction = "contradiction",
     /// It depends on a service that was set aside.
     DependencySetAside = "dependency-set-aside",
+    /// A file that a service needs is not there.
+    MissingFile = "missing-file",
 }
 
 /// Where in a file.
@@ -79,6 +83,15 @@ pub struct Place {
     pub source_line: String,
 }
 
+/// A further place that belongs to a finding, and what is said of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Related {
+    /// Where.
+    pub place: Place,
+    /// A few words: `the first is here`.
+    pub label: String,
+}
+
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -92,6 +105,10 @@ pub struct Diagnostic {
     pub message: String,
     /// Where; `None` when the whole file is meant.
     pub place: Option<Place>,
+    /// A few words that stand at the place, where the message needs them to be understood.
+    pub label: Option<String>,
+    /// Further places that belong to it, such as the other edges of a circle, in the order in which they are best read.
+    pub related: Vec<Related>,
     /// What to do about it.
     pub hint: Option<String>,
 }

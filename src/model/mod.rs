@@ -3,6 +3,7 @@
 //! Plain values. No I/O, no async, no serde, no clock: moments arrive from outside as values.
 
 mod diagnostic;
+mod diff;
 mod event;
 mod health;
 mod id;
@@ -15,7 +16,8 @@ mod snapshot;
 mod spec;
 mod state;
 
-pub use diagnostic::{Code, Diagnostic, Place, Severity};
+pub use diagnostic::{Code, Diagnostic, Place, Related, Severity};
+pub use diff::{EDITED_NOTE, FieldDiff, RegistryDiff, ServiceDiff, TakesEffect};
 pub use event::{Actor, Event, Happening};
 pub use health::{HISTORY_LENGTH, Health, HealthHistory, ProbeOutcome, ProbeReport, ProbeVerdict};
 pub use id::{InvalidName, ServiceId};

@@ -9,6 +9,8 @@ use super::{Ending, ExitRecord, FailureReason, Instance, Intent};
 pub struct Observed {
     /// What is there.
     pub presence: Presence,
+    /// When it came to be so, where that is recorded: what failed an hour before somebody looks has not failed just now.
+    pub entered: Option<Instant>,
     /// What was last asked of it by anybody, where that is recorded.
     pub intent: Option<Intent>,
     /// How often it was restarted by itself since the last start that somebody asked for.

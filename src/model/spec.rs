@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -320,10 +321,14 @@ impl ServiceSpec {
         }
     }
 
+    /// Those of them that are TCP, as ranges of this host's ports.
+    pub fn published_tcp_ports(&self) -> impl Iterator<Item = RangeInclusive<u16>> + use<> {
+        self.published_ports().into_iter().filter(|port| port.protocol == Protocol::Tcp).map(|port| port.host)
+    }
+
     /// The TCP ports of this host that nobody else may hold when it starts (A54): its loopback check's, and those it publishes.
     pub fn host_ports(&self) -> BTreeSet<u16> {
-        let published = self.published_ports().into_iter().filter(|port| port.protocol == Protocol::Tcp);
-        published.flat_map(|port| port.host).chain(self.health_port()).collect()
+        self.published_tcp_ports().flatten().chain(self.health_port()).collect()
     }
 }
 

@@ -100,6 +100,8 @@ pub struct PortFact {
     pub port: u16,
     /// Who holds it.
     pub holder: PortHolder,
+    /// The registered service that this is a process of, if it is one.
+    pub service: Option<ServiceId>,
 }
 
 /// Who holds a port. The process of another user can be hidden from us.

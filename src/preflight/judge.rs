@@ -12,8 +12,19 @@ use crate::model::ServiceSpec;
 ///
 /// Good news is given only where the guide gives it (M16): a working directory that is there says nothing.
 pub fn judge(spec: &ServiceSpec, facts: &Facts) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = facts.requirements.iter().filter_map(judge_requirement).collect();
-    findings.extend(facts.ports.iter().map(|fact| judge_port(spec, fact)));
+    let mut findings = judge_requirements(facts);
+    findings.extend(judge_circumstances(spec, facts));
+    findings
+}
+
+/// Judges what the service needs whatever else runs just now: its program, its directories, its engine.
+pub fn judge_requirements(facts: &Facts) -> Vec<Finding> {
+    facts.requirements.iter().filter_map(judge_requirement).collect()
+}
+
+/// Judges what may be otherwise in a minute: who holds its ports, what runs beside it, whether what it needs could be started.
+pub fn judge_circumstances(spec: &ServiceSpec, facts: &Facts) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = facts.ports.iter().map(|fact| judge_port(spec, fact)).collect();
     findings.push(judge_conflicts(&facts.conflicts));
     findings.extend(judge_dependencies(&facts.dependencies));
     findings
@@ -120,13 +131,20 @@ fn judge_file(path: &Path, field: &str, found: &FileFact) -> Option<Finding> {
 /// M20, also when the holder belongs to somebody else and is hidden from us.
 fn judge_port(spec: &ServiceSpec, fact: &PortFact) -> Finding {
     let port = fact.port;
+    let id = &spec.id;
+    if let Some(service) = &fact.service {
+        return failed(
+            CheckKind::Prerequisites,
+            format!("Port {port} is already in use by the service {service}"),
+            format!("provisioning services stop {service}, or give {id} another port"),
+        );
+    }
     let message = match (&fact.holder.program, fact.holder.pid) {
         (Some(program), Some(pid)) => format!("Port {port} is already in use by {program} (PID {pid})"),
         (None, Some(pid)) => format!("Port {port} is already in use by an unnamed process (PID {pid})"),
         (Some(program), None) => format!("Port {port} is already in use by {program}"),
         (None, None) => format!("Port {port} is already in use by a process that only root can see"),
     };
-    let id = &spec.id;
     let remedy = match fact.holder.pid {
         Some(pid) => format!("stop it (kill {pid}), or give {id} another port; lsof -i :{port} shows who listens"),
         None => format!("sudo lsof -i :{port} shows who listens; stop it, or give {id} another port"),
@@ -166,7 +184,7 @@ fn judge_dependencies(dependencies: &[DependencyFact]) -> Vec<Finding> {
             failed(
                 CheckKind::Dependencies,
                 format!("Dependency not available: {id}: {problem}"),
-                format!("provisioning services validate {id} says what it needs"),
+                format!("provisioning services status {id} says what it needs"),
             )
         })
         .collect();
@@ -334,10 +352,26 @@ mod tests {
             (None, None, format!("by a process that only root can see => {hidden}")),
         ] {
             let holder = PortHolder { pid, program: program.map(str::to_owned) };
-            let facts = Facts { ports: vec![PortFact { port: 9090, holder }], ..Facts::default() };
+            let facts = Facts { ports: vec![PortFact { port: 9090, holder, service: None }], ..Facts::default() };
             let line = format!("- prerequisites: Port 9090 is already in use {expected}");
             check(&facts, &[&line, GOOD_END[0], GOOD_END[1]]);
         }
+    }
+
+    #[test]
+    fn a_port_of_another_service_is_freed_by_stopping_that_service() {
+        let holder = PortHolder { pid: Some(77), program: Some("dnsmasq".to_owned()) };
+        let fact = PortFact { port: 53, holder, service: Some(ServiceId::new("cache").unwrap()) };
+        let facts = Facts { ports: vec![fact], ..Facts::default() };
+        check(
+            &facts,
+            &[
+                "- prerequisites: Port 53 is already in use by the service cache => provisioning services stop cache, or \
+                 give api another port",
+                GOOD_END[0],
+                GOOD_END[1],
+            ],
+        );
     }
 
     #[test]
@@ -378,9 +412,9 @@ mod tests {
             &facts,
             &[
                 GOOD_END[0],
-                "- dependencies: Dependency not available: db: not registered => provisioning services validate db says \
+                "- dependencies: Dependency not available: db: not registered => provisioning services status db says \
                  what it needs",
-                "- dependencies: Dependency not available: mq: set aside => provisioning services validate mq says what \
+                "- dependencies: Dependency not available: mq: set aside => provisioning services status mq says what \
                  it needs",
             ],
         );
@@ -390,7 +424,7 @@ mod tests {
     fn the_order_is_prerequisites_conflicts_dependencies_whatever_failed() {
         let facts = Facts {
             requirements: vec![Requirement::UnsupportedMode { mode: "remote" }],
-            ports: vec![PortFact { port: 1, holder: PortHolder { pid: None, program: None } }],
+            ports: vec![PortFact { port: 1, holder: PortHolder { pid: None, program: None }, service: None }],
             conflicts: vec![Conflict { name: "x".into(), kind: ConflictKind::SystemdUnit }],
             dependencies: vec![DependencyFact { id: ServiceId::new("db").unwrap(), problem: Some("gone".into()) }],
         };

@@ -16,28 +16,42 @@ pub fn render(diagnostic: &Diagnostic, color: bool) -> String {
     };
     let title = level.primary_title(escape(&diagnostic.message)).id(diagnostic.code.to_string());
     let mut group = Group::with_title(title);
-    if let Some(place) = &diagnostic.place {
-        let origin = || Origin::path(file_of(place)).line(place.line).char_column(place.column);
-        group = match excerpt(place) {
-            None => group.element(origin()),
-            Some((line, marked)) => {
-                let is_true_column = line[..marked.start].chars().count() + 1 == place.column;
-                let kind = AnnotationKind::Primary.span(marked);
-                let snippet = Snippet::source(line).line_start(place.line).annotation(kind);
-                // The renderer counts columns in the text that it shows, which is longer than the file's where codes are written out.
-                if is_true_column {
-                    group.element(snippet.path(file_of(place)))
-                } else {
-                    group.element(origin()).element(snippet)
-                }
-            }
-        };
+    for (at, place) in places(diagnostic).into_iter().enumerate() {
+        group = add_place(group, &place, at == 0);
     }
     if let Some(hint) = &diagnostic.hint {
         group = group.element(Level::HELP.message(escape(hint)));
     }
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     renderer.render(&[group])
+}
+
+/// A place with the label that stands there.
+struct Labelled<'a> {
+    place: &'a Place,
+    label: Option<&'a str>,
+}
+
+/// All places of a finding, its own first.
+fn places(diagnostic: &Diagnostic) -> Vec<Labelled<'_>> {
+    let own = diagnostic.place.iter().map(|place| Labelled { place, label: diagnostic.label.as_deref() });
+    let related = diagnostic.related.iter().map(|it| Labelled { place: &it.place, label: Some(&it.label) });
+    own.chain(related).collect()
+}
+
+fn add_place<'a>(group: Group<'a>, labelled: &Labelled<'_>, is_own: bool) -> Group<'a> {
+    let Labelled { place, label } = labelled;
+    let origin = || Origin::path(file_of(place)).line(place.line).char_column(place.column);
+    let Some((line, marked)) = excerpt(place) else { return group.element(origin()) };
+    let is_true_column = line[..marked.start].chars().count() + 1 == place.column;
+    let kind = if is_own { AnnotationKind::Primary } else { AnnotationKind::Context };
+    let annotation = match label {
+        Some(label) => kind.span(marked).label(escape(label)),
+        None => kind.span(marked),
+    };
+    let snippet = Snippet::source(line).line_start(place.line).annotation(annotation);
+    // The renderer counts columns in the text that it shows, which is longer than the file's where codes are written out.
+    if is_true_column { group.element(snippet.path(file_of(place))) } else { group.element(origin()).element(snippet) }
 }
 
 /// One line: `file:line:column: error: message (hint)`.
@@ -113,6 +127,8 @@ mod tests {
                 span: 100..104,
                 source_line: "\u{1b}\té\u{202e}ab = 1".to_owned(),
             }),
+            label: None,
+            related: Vec::new(),
             hint: Some("say \u{7}".to_owned()),
         }
     }

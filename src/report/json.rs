@@ -17,6 +17,7 @@ use crate::preflight::{Finding, Verdict};
 
 /// One service on the board.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceReport {
     /// Its name.
     pub name: String,
@@ -84,6 +85,7 @@ impl ServiceReport {
 
 /// `platform status --json` and `--once --format json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BoardReport {
     /// The registry file, or `built-in registry`.
     pub registry: String,
@@ -112,6 +114,7 @@ impl BoardReport {
 
 /// `services list --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ListReport {
     /// In registry order. No probe is made for a list: `message` is null.
     pub services: Vec<ServiceReport>,
@@ -126,6 +129,7 @@ impl ListReport {
 
 /// Something to put right.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct IssueReport {
     /// `error` or `warning`.
     pub severity: String,
@@ -135,8 +139,16 @@ pub struct IssueReport {
     pub remedy: Option<String>,
 }
 
+impl IssueReport {
+    /// The report of an issue.
+    pub fn new(issue: &Issue) -> Self {
+        Self { severity: issue.severity.to_string(), message: issue.message.clone(), remedy: issue.remedy.clone() }
+    }
+}
+
 /// `services status NAME --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceStatusReport {
     /// What the board says.
     pub service: ServiceReport,
@@ -147,17 +159,13 @@ pub struct ServiceStatusReport {
 impl ServiceStatusReport {
     /// The report of one row.
     pub fn new(row: &Row<'_>, issues: &[Issue], now: Instant) -> Self {
-        let issues = issues.iter().map(|issue| IssueReport {
-            severity: issue.severity.to_string(),
-            message: issue.message.clone(),
-            remedy: issue.remedy.clone(),
-        });
-        Self { service: ServiceReport::new(row, now), issues: issues.collect() }
+        Self { service: ServiceReport::new(row, now), issues: issues.iter().map(IssueReport::new).collect() }
     }
 }
 
 /// `services health NAME --json`, and one entry of `platform health --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HealthReport {
     /// Its name.
     pub service: String,
@@ -196,6 +204,7 @@ impl HealthReport {
 
 /// The numbers of O2's last line; they add up to the number of services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HealthSummary {
     /// Running, and the probe passed.
     pub healthy: usize,
@@ -225,6 +234,7 @@ impl HealthSummary {
 
 /// `platform health --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlatformHealthReport {
     /// In registry order.
     pub services: Vec<HealthReport>,
@@ -241,6 +251,7 @@ impl PlatformHealthReport {
 
 /// One pre-flight finding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FindingReport {
     /// `prerequisites`, `conflicts` or `dependencies`.
     pub check: String,
@@ -267,6 +278,7 @@ pub(super) fn check_report(finding: &Finding) -> FindingReport {
 
 /// What happened to one service of an operation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OperationServiceReport {
     /// Its name.
     pub name: String,
@@ -288,6 +300,7 @@ pub struct OperationServiceReport {
 
 /// The counts of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OperationCounts {
     /// Started and ready.
     pub started: usize,
@@ -319,6 +332,7 @@ impl OperationCounts {
 
 /// Why a service may not act.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RefusalReport {
     /// `dependents_running`, `cycle`, `missing_dependency`, `set_aside` or `unknown_service`.
     pub reason: &'static str,
@@ -332,12 +346,13 @@ pub struct RefusalReport {
 
 /// `start`, `stop` and `restart` with `--json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OperationReport {
     /// `start`, `stop` or `restart`.
     pub operation: &'static str,
     /// Whether everything that was asked for is so now.
     pub success: bool,
-    /// Whether waiting was given up (Ctrl+C); what was started keeps running.
+    /// Whether waiting was given up (Ctrl+C, `--timeout`); what was started keeps running.
     pub interrupted: bool,
     /// In the plan's order.
     pub services: Vec<OperationServiceReport>,

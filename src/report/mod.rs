@@ -3,15 +3,24 @@
 //! Pure: values in, values out. No terminal, no clock (moments arrive as values), no asking the engine. Every text that came from
 //! outside passes [`safe`] on its way into a sentence, so that no service, file or error can send codes to a terminal.
 
+mod dependencies;
 pub mod diagnostics;
+mod doctor;
+mod ensure;
+mod events;
 mod health;
 mod json;
 mod line;
 mod list;
+mod moment;
+mod monitor;
 mod narrator;
 mod outcome;
 mod phrases;
 mod plan;
+mod prometheus;
+mod readiness;
+mod required;
 mod row;
 mod status;
 mod style;
@@ -19,7 +28,12 @@ mod style;
 mod tests;
 mod text;
 mod turns;
+mod validation;
 
+pub use dependencies::{DependenciesReport, ServiceDependencies, StartupPlace, dependencies_text};
+pub use doctor::{Complaint, Diagnosis, DoctorReport, ServiceDiagnosis, doctor};
+pub use ensure::{EnsureReport, ensure_header, ensure_line, ensure_refusal};
+pub use events::{EventReport, LogLineReport};
 pub use health::{platform_health, service_health};
 pub use json::{
     BoardReport, FindingReport, HealthReport, HealthSummary, IssueReport, ListReport, OperationCounts, OperationReport,
@@ -27,11 +41,18 @@ pub use json::{
 };
 pub use line::{Line, Stream};
 pub use list::{board_table, services_list};
+pub use monitor::{MonitorReport, monitor_event_line, monitor_header, monitor_line};
 pub use narrator::{Narrator, Telling};
 pub use outcome::{OutcomeLedger, refusal_report, summary_sentence};
 pub use phrases::{failure_lines, finding_line, refusal_lines, unknown_service_lines};
-pub use plan::plan_text;
+pub use plan::{LeftRunning, PlanProblem, PlanReport, PlanStep};
+pub use prometheus::prometheus;
+pub use readiness::{Readiness, ReadinessReport, ServiceReadiness};
+pub use required::{CheckReport, known_operations, not_running, required};
 pub use row::{Row, rows};
 pub use status::{Issue, issues, platform_status, service_status};
 pub use style::{Icon, Style};
 pub use text::{pad, safe, seconds};
+pub use validation::{
+    DiagnosticReport, FoundReport, RelatedReport, ServiceValidation, ValidationReport, diagnostics_text,
+};

@@ -167,7 +167,7 @@ pub fn refusal_report(refusal: &Refusal, verb: Verb) -> OperationReport {
     }
 }
 
-fn one_refusal(refusal: &Refusal, verb: Verb) -> RefusalReport {
+pub(super) fn one_refusal(refusal: &Refusal, verb: Verb) -> RefusalReport {
     let (reason, service, services) = match refusal {
         Refusal::DependentsRunning { service, dependents } => ("dependents_running", service, dependents.clone()),
         Refusal::Cycle { service, path } => ("cycle", service, path.clone()),

@@ -7,7 +7,7 @@ use super::row::Row;
 use super::style::{Icon, Style};
 use super::text::{safe, seconds};
 use crate::model::{Category, Deployment, Instance, ServiceId, Severity, StateKind};
-use crate::preflight::{Finding, Verdict};
+use crate::preflight::{CheckKind, Finding, Verdict};
 
 /// Something about a service that has to be put right (R82).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,12 +22,23 @@ pub struct Issue {
 
 /// What the registry and the pre-flight checks found wrong with a service, in that order.
 pub fn issues(row: &Row<'_>, findings: &[Finding]) -> Vec<Issue> {
+    let gaps: Vec<String> = row
+        .service
+        .spec
+        .dependencies
+        .iter()
+        .filter(|id| row.registry().position(id).is_none())
+        .map(|id| format!("Dependency not available: {id}: "))
+        .collect();
+    let is_said_by_the_registry = |finding: &&Finding| {
+        finding.check == CheckKind::Dependencies && gaps.iter().any(|gap| finding.message.starts_with(gap))
+    };
     let configured = row.registry().issues_of(row.name()).map(|found| Issue {
         severity: found.severity,
         message: found.message.clone(),
         remedy: found.hint.clone(),
     });
-    let checked = findings.iter().filter_map(|finding| {
+    let checked = findings.iter().filter(|finding| !is_said_by_the_registry(finding)).filter_map(|finding| {
         let severity = match finding.verdict {
             Verdict::Passed => return None,
             Verdict::Failed => Severity::Error,

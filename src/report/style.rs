@@ -30,14 +30,24 @@ pub enum Icon {
     Good,
     /// Unhealthy, or refused.
     Bad,
+    /// Worth knowing.
+    Warning,
     /// Nobody knows.
     Unknown,
 }
 
 impl Icon {
     /// Every icon.
-    pub const ALL: [Self; 7] =
-        [Self::Running, Self::Stopped, Self::Changing, Self::Failed, Self::Good, Self::Bad, Self::Unknown];
+    pub const ALL: [Self; 8] = [
+        Self::Running,
+        Self::Stopped,
+        Self::Changing,
+        Self::Failed,
+        Self::Good,
+        Self::Bad,
+        Self::Warning,
+        Self::Unknown,
+    ];
 
     /// The icon of a state.
     pub fn of_state(kind: StateKind) -> Self {
@@ -63,7 +73,7 @@ impl Icon {
         match (style, self) {
             (Style::Emoji, Self::Running) => "🟢",
             (Style::Emoji, Self::Stopped) => "⚪",
-            (Style::Emoji, Self::Changing) => "🟡",
+            (Style::Emoji, Self::Changing | Self::Warning) => "🟡",
             (Style::Emoji, Self::Failed) => "🔴",
             (Style::Emoji, Self::Good) => "✅",
             (Style::Emoji, Self::Bad) => "❌",
@@ -72,6 +82,7 @@ impl Icon {
             (Style::Ascii, Self::Stopped) => "[--]",
             (Style::Ascii, Self::Changing) => "[..]",
             (Style::Ascii, Self::Failed | Self::Bad) => "[!!]",
+            (Style::Ascii, Self::Warning) => "[! ]",
             (Style::Ascii, Self::Good) => "[ok]",
             (Style::Ascii, Self::Unknown) => "[??]",
         }

@@ -17,14 +17,21 @@ use crate::host::process::since_boot;
 use crate::store::handover::Rotation;
 use crate::store::{directory, marker};
 
-/// The capacity of a pipe, and so the most that one splice moves.
-const BATCH: u64 = 64 * 1024;
+/// The capacity of a pipe that nobody changed.
+const USUAL_CAPACITY: usize = 64 * 1024;
+
+/// The capacity of the FIFO during a flood, so that the service writes on while the log is rotated. Not more, since the kernel counts the
+/// pipes of a user together (`pipe-user-pages-soft` of pipe(7)).
+const FLOOD_CAPACITY: usize = 256 * 1024;
+
+/// After so long without a full FIFO a flood is over.
+const FLOOD_ENDS: Duration = Duration::from_secs(1);
 
 /// A log without a line end is cut this far beyond its limit.
 const SLACK: u64 = 64 * 1024;
 
 /// After so many batches the signals are looked at.
-const BATCHES_PER_TURN: usize = 64;
+const BATCHES_PER_TURN: usize = 16;
 
 /// How long bytes wait in the FIFO when the disk is full, before they are dropped.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -32,12 +39,22 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a full disk is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// How old the last look at the log's name may be during a flood, which wakes the shim for every page: a look each time would cost more
+/// than moving the bytes.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
 /// The FIFO and the log.
 pub(super) struct Output {
     fifo: OwnedFd,
     log: Log,
     /// Whether splice into this file system was refused, so that bytes are read and written.
     copies: bool,
+    /// The most that the FIFO holds, and so the most that one splice moves.
+    capacity: usize,
+    /// When the FIFO was last found full, on the clock from boot; `None` outside of floods.
+    flooded: Option<Duration>,
+    /// When it was last seen, on the clock from boot, that the log still stands at its path.
+    looked: Option<Duration>,
     /// Since when, on the clock from boot, the disk takes nothing.
     full_since: Option<Duration>,
     /// Bytes dropped that no marker in the log speaks of yet.
@@ -49,6 +66,10 @@ pub(super) struct Output {
 /// What became of one batch.
 enum Batch {
     Moved,
+    /// As much as the FIFO holds.
+    MovedAll,
+    /// Less than asked for was there, so nothing is now: the next poll says when that changes.
+    Emptied,
     Empty,
     DiskFull,
 }
@@ -88,7 +109,18 @@ impl Output {
     fn with_fifo(fifo: OwnedFd, log: PathBuf, rotation: Rotation, dropped: u64) -> io::Result<Self> {
         let log = Log::open(log.clone(), rotation)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", log.display())))?;
-        Ok(Self { fifo, log, copies: false, full_since: None, unmarked: 0, dropped })
+        let capacity = rustix::pipe::fcntl_getpipe_size(&fifo)?;
+        Ok(Self {
+            fifo,
+            log,
+            copies: false,
+            capacity,
+            flooded: None,
+            looked: None,
+            full_since: None,
+            unmarked: 0,
+            dropped,
+        })
     }
 
     /// The service's end: a descriptor of its own that blocks, and that reads as well as writes, so that the death of this shim
@@ -134,7 +166,7 @@ impl Output {
     pub(super) fn pump(&mut self) {
         for turn in 0..BATCHES_PER_TURN {
             // The file is looked at when bytes arrive, and not more often than once a turn.
-            let looked = if turn == 0 { self.log.refresh() } else { Ok(()) };
+            let looked = if turn == 0 { self.look() } else { Ok(()) };
             let batch = match looked.and_then(|()| self.settle_marker()).and_then(|()| self.batch()) {
                 Ok(batch) => batch,
                 // Whatever keeps the log from being written is treated as a full disk: wait, then drop and count.
@@ -142,8 +174,13 @@ impl Output {
             };
             match batch {
                 Batch::Moved => self.full_since = None,
-                Batch::Empty => {
+                Batch::MovedAll => {
                     self.full_since = None;
+                    self.flood();
+                }
+                Batch::Emptied | Batch::Empty => {
+                    self.full_since = None;
+                    self.end_flood();
                     return;
                 }
                 Batch::DiskFull => {
@@ -171,6 +208,35 @@ impl Output {
         }
     }
 
+    /// Lets a FIFO hold more that was found full.
+    fn flood(&mut self) {
+        let is_new = self.flooded.replace(since_boot()).is_none();
+        if is_new && self.capacity < FLOOD_CAPACITY {
+            // Refused when this user's pipes hold much already: then it is as fast as it is.
+            self.capacity = rustix::pipe::fcntl_setpipe_size(&self.fifo, FLOOD_CAPACITY).unwrap_or(self.capacity);
+        }
+    }
+
+    /// Gives back what a flood that is over needed.
+    fn end_flood(&mut self) {
+        if self.flooded.is_some_and(|flooded| since_boot().saturating_sub(flooded) >= FLOOD_ENDS) {
+            self.flooded = None;
+            self.capacity = rustix::pipe::fcntl_setpipe_size(&self.fifo, USUAL_CAPACITY).unwrap_or(self.capacity);
+        }
+    }
+
+    /// Looks at the log's name; during a flood, unless that was done a moment ago.
+    fn look(&mut self) -> io::Result<()> {
+        let now = since_boot();
+        // A line that comes alone must find the file that stands there now, however soon it comes.
+        if self.flooded.is_none() || self.looked.is_none_or(|looked| now.saturating_sub(looked) >= LOOK_AGAIN) {
+            self.looked = None;
+            self.log.refresh()?;
+            self.looked = Some(now);
+        }
+        Ok(())
+    }
+
     fn settle_marker(&mut self) -> io::Result<()> {
         if self.unmarked > 0 {
             self.log.write_marker(&marker::dropped(self.unmarked, SystemTime::now()))?;
@@ -179,14 +245,19 @@ impl Output {
         Ok(())
     }
 
+    fn batch_size(&self) -> u64 {
+        self.capacity as u64
+    }
+
     fn batch(&mut self) -> io::Result<Batch> {
         let (size, limit) = (self.log.size(), self.log.rotate_at());
         if size < limit {
-            return self.transfer(BATCH.min(limit - size));
+            return self.transfer(self.batch_size().min(limit - size));
         }
         if self.log.ends_a_line() || size >= limit + SLACK {
             self.log.rotate();
-            return self.transfer(BATCH.min(self.log.rotate_at().saturating_sub(self.log.size()).max(1)));
+            let room = self.log.rotate_at().saturating_sub(self.log.size()).max(1);
+            return self.transfer(self.batch_size().min(room));
         }
         match self.waiting_line()? {
             0 => Ok(Batch::Empty),
@@ -197,7 +268,7 @@ impl Output {
     /// How many of the waiting bytes belong to the present line, its end included, found on a copy so that they go on waiting.
     fn waiting_line(&self) -> io::Result<u64> {
         let (copy_out, copy_in) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        match rustix::pipe::tee(&self.fifo, &copy_in, BATCH as usize, SpliceFlags::NONBLOCK) {
+        match rustix::pipe::tee(&self.fifo, &copy_in, USUAL_CAPACITY, SpliceFlags::NONBLOCK) {
             Ok(_) => {}
             Err(Errno::AGAIN) => return Ok(0),
             Err(error) => return Err(error.into()),
@@ -239,7 +310,11 @@ impl Output {
             Ok(0) | Err(Errno::AGAIN) => Ok(Batch::Empty),
             Ok(moved) => {
                 self.log.grew(moved as u64);
-                Ok(Batch::Moved)
+                Ok(match moved {
+                    moved if moved >= self.capacity => Batch::MovedAll,
+                    moved if moved >= length => Batch::Moved,
+                    _ => Batch::Emptied,
+                })
             }
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                 self.copies = true;
@@ -279,7 +354,7 @@ impl Output {
         let Ok(null) = rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) else { return };
         // As much as a pipe holds; what arrives meanwhile is dropped the next time.
         let flags = SpliceFlags::NONBLOCK;
-        if let Ok(dropped) = rustix::pipe::splice(&self.fifo, None, &null, None, BATCH as usize, flags) {
+        if let Ok(dropped) = rustix::pipe::splice(&self.fifo, None, &null, None, self.capacity, flags) {
             self.unmarked += dropped as u64;
             self.dropped += dropped as u64;
         }

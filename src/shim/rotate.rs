@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Makes `path` free by shifting it and its predecessors up to the first gap, so that a shift that was interrupted at any step is
-/// completed by the next one and nothing is overwritten but the oldest of `n_kept` files.
+/// completed by the next one and nothing is lost but the oldest of `n_kept` files.
 ///
 /// # Errors
 /// When a rename is refused. What was shifted so far stays shifted, which the next call takes up.
@@ -13,7 +13,15 @@ pub(super) fn shift(path: &Path, n_kept: u32) -> io::Result<()> {
     if n_kept == 0 {
         return std::fs::remove_file(path);
     }
-    let gap = (1..=n_kept).find(|&number| numbered(path, number).symlink_metadata().is_err()).unwrap_or(n_kept);
+    let gap = match (1..=n_kept).find(|&number| numbered(path, number).symlink_metadata().is_err()) {
+        Some(gap) => gap,
+        None => {
+            // Removed, not overwritten: before a rename that overwrites, ext4 writes the new content to the disk
+            // (`auto_da_alloc`), and a flood would wait for 10 MiB at each rotation.
+            std::fs::remove_file(numbered(path, n_kept))?;
+            n_kept
+        }
+    };
     for number in (1..gap).rev() {
         std::fs::rename(numbered(path, number), numbered(path, number + 1))?;
     }

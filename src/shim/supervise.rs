@@ -15,7 +15,8 @@ use super::output::Output;
 use super::tree::{Signalled, signal_group};
 use crate::host::process::{self, since_boot};
 use crate::lifecycle::backoff::{STABLE_RUN, delay};
-use crate::model::{Ending, ProcessIdentity};
+use crate::model::{Actor, Ending, Event, Happening, Instance, ProcessIdentity};
+use crate::store::Timeline;
 use crate::store::directory::{self, Durability};
 use crate::store::handover::Report;
 use crate::store::state::{Exit, Phase, ServiceRecord, Wanted, unix_millis};
@@ -75,6 +76,13 @@ pub(super) struct OrphanTree {
 pub(super) enum Flow {
     Continue,
     End,
+}
+
+/// Whether a signal may have been what ended a wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Woken {
+    BySignal,
+    ByOther,
 }
 
 impl Supervisor {
@@ -141,8 +149,9 @@ impl Supervisor {
     /// When waiting itself fails; the service lives on then, as an orphan.
     pub(super) fn run(mut self) -> io::Result<()> {
         loop {
-            self.wait()?;
-            self.setting.signals.drain();
+            if self.wait()? == Woken::BySignal {
+                self.setting.signals.drain();
+            }
             self.output.pump();
             if self.turn()? == Flow::End {
                 return Ok(());
@@ -154,7 +163,7 @@ impl Supervisor {
         }
     }
 
-    fn wait(&self) -> io::Result<()> {
+    fn wait(&self) -> io::Result<Woken> {
         let mut descriptors = Vec::with_capacity(3);
         descriptors.push(PollFd::from_borrowed_fd(self.setting.signals.descriptor(), PollFlags::IN));
         if let Some(fifo) = self.output.descriptor() {
@@ -171,7 +180,9 @@ impl Supervisor {
             tv_nsec: left.subsec_nanos().into(),
         });
         match poll(&mut descriptors, timeout.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            // What arrives from now on makes the descriptor readable again.
+            Ok(_) if descriptors.first().is_some_and(|signals| signals.revents().is_empty()) => Ok(Woken::ByOther),
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(Woken::BySignal),
             Err(error) => Err(error.into()),
         }
     }
@@ -372,12 +383,18 @@ impl Supervisor {
         }
         let may_restart = ending != Ending::Exited(0)
             && self.setting.handover.max_restarts.is_some_and(|most| self.record.streak < most);
+        self.tell(Actor::Outside, Happening::Died { ending });
         if !may_restart {
+            if self.record.streak > 0 && ending != Ending::Exited(0) {
+                self.tell(Actor::Recovery, Happening::GaveUp { restarts: self.record.streak });
+            }
             return self.end(Phase::Failed, Durability::Visible);
         }
         match delay(self.record.failures) {
             Duration::ZERO => self.start_again(),
             pause => {
+                let attempt = self.record.streak.saturating_add(1);
+                self.tell(Actor::Recovery, Happening::RestartScheduled { attempt, after: pause });
                 let due = since_boot() + pause;
                 self.timer = Some(due);
                 self.record.phase = Phase::Backoff;
@@ -393,7 +410,10 @@ impl Supervisor {
         self.record.restarts = self.record.restarts.saturating_add(1);
         self.record.streak = self.record.streak.saturating_add(1);
         match self.spawn() {
-            Ok(_) => Flow::Continue,
+            Ok(identity) => {
+                self.tell(Actor::Recovery, Happening::Started(Instance::Process(identity)));
+                Flow::Continue
+            }
             Err(why) => {
                 self.record.failure = Some(why);
                 let now = unix_millis(SystemTime::now());
@@ -438,6 +458,13 @@ impl Supervisor {
         self.remove_pid();
         self.write(durability);
         Flow::End
+    }
+
+    /// Writes to the timeline what happened without anybody asking: the shim is the one witness that is always there, so consoles and
+    /// commands leave these entries to it. A timeline that cannot be written changes nothing for the service.
+    fn tell(&self, actor: Actor, what: Happening) {
+        let event = Event { at: SystemTime::now(), service: self.setting.handover.service.clone(), what, actor };
+        drop(Timeline::new(&self.setting.layout).append(&event));
     }
 
     /// Writes the state; a disk that refuses is tried again, and the service runs on meanwhile.

@@ -65,8 +65,14 @@ impl fmt::Display for Unusable {
 impl std::error::Error for Unusable {}
 
 impl From<Unusable> for io::Error {
+    /// Keeps the kind: a reader has to tell a directory that is not there, in which nothing can be, from one that it may not read.
     fn from(unusable: Unusable) -> Self {
-        Self::other(unusable.to_string())
+        let kind = match &unusable.problem {
+            Problem::Io(error) => error.kind(),
+            Problem::NotADirectory => io::ErrorKind::NotADirectory,
+            Problem::Foreign(_) | Problem::WritableByOthers => io::ErrorKind::PermissionDenied,
+        };
+        Self::new(kind, unusable.to_string())
     }
 }
 

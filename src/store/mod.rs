@@ -8,6 +8,8 @@ pub mod marker;
 pub mod state;
 pub mod state_reader;
 mod timeline;
+mod timeline_reader;
 
 pub use layout::{Layout, SERVICES_DIR_VARIABLE};
 pub use timeline::Timeline;
+pub use timeline_reader::TimelineEntry;

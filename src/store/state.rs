@@ -156,7 +156,7 @@ impl ServiceRecord {
 }
 
 /// Writes a JSON string. Everything that could mean something to JSON or to a terminal is escaped.
-fn push_string(out: &mut String, text: &str) -> std::fmt::Result {
+pub(super) fn push_string(out: &mut String, text: &str) -> std::fmt::Result {
     out.push('"');
     for character in text.chars() {
         match character {

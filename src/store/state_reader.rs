@@ -2,6 +2,7 @@
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rustix::fs::OFlags;
 use serde::Deserialize;
@@ -18,8 +19,9 @@ const MAX_LENGTH: u64 = 1024 * 1024;
 pub enum Found {
     /// No file.
     Nothing,
-    /// A record, and the inode it was read from, which changes with each write.
-    Record(Box<ServiceRecord>, u64),
+    /// A record, the inode it was read from, which changes with each write, and when it was written: the shim writes when something
+    /// happens to its service, so that is when the service came to be as it is.
+    Record(Box<ServiceRecord>, u64, SystemTime),
     /// A file that cannot be used, and why.
     Unusable(String),
 }
@@ -27,7 +29,7 @@ pub enum Found {
 /// Reads a state file.
 ///
 /// # Errors
-/// When the directory cannot be entered for a reason other than absence; an unusable file is no error.
+/// When the directory is there and cannot be entered or is not ours: then nothing is known. An unusable file is no error.
 pub fn read(path: &Path) -> io::Result<Found> {
     let file = match directory::open_regular(path, OFlags::RDONLY) {
         Ok(file) => file,
@@ -35,18 +37,20 @@ pub fn read(path: &Path) -> io::Result<Found> {
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
             return Ok(Found::Unusable("it is a symbolic link".into()));
         }
-        // The directory is not ours, or the file is none: the words say which.
+        // The file is none, or not ours: the words say which.
         Err(error) if error.kind() == io::ErrorKind::Other => return Ok(Found::Unusable(error.to_string())),
         Err(error) => return Err(error),
     };
     let mut text = Vec::new();
-    let inode = std::os::unix::fs::MetadataExt::ino(&file.metadata()?);
+    let metadata = file.metadata()?;
+    let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+    let written_at = metadata.modified()?;
     file.take(MAX_LENGTH + 1).read_to_end(&mut text)?;
     if text.len() as u64 > MAX_LENGTH {
         return Ok(Found::Unusable("it is larger than 1 MiB".into()));
     }
     Ok(match parse(&text) {
-        Ok(record) => Found::Record(Box::new(record), inode),
+        Ok(record) => Found::Record(Box::new(record), inode, written_at),
         Err(why) => Found::Unusable(why),
     })
 }
@@ -55,7 +59,7 @@ pub fn read(path: &Path) -> io::Result<Found> {
 ///
 /// # Errors
 /// When it cannot be renamed.
-pub fn set_aside(path: &Path, at: std::time::SystemTime) -> io::Result<PathBuf> {
+pub fn set_aside(path: &Path, at: SystemTime) -> io::Result<PathBuf> {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".corrupt-{}", super::state::unix_millis(at) / 1000));
     let aside = PathBuf::from(name);

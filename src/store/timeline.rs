@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::OFlags;
-use serde::Serialize;
 
-use super::state::unix_millis;
+use super::state::{push_string, unix_millis};
 use super::{Layout, directory};
 use crate::engine::ports::Store;
 use crate::model::Event;
@@ -19,34 +18,24 @@ const MAX_LENGTH: u64 = 1024 * 1024;
 /// Appends to the timeline. Several programs may do so at once: each entry is one write to a file opened for appending.
 #[derive(Debug)]
 pub struct Timeline {
+    layout: Layout,
     path: PathBuf,
     /// Kept open, since an engine that starts a graph records in bursts. A std lock: held for one short write, never across an await.
     file: Mutex<Option<File>>,
 }
 
-#[derive(Serialize)]
-struct Entry<'a> {
-    at_ms: u64,
-    service: &'a str,
-    actor: String,
-    what: String,
-}
-
 impl Timeline {
     /// The timeline below `layout`. Nothing is made before the first entry.
     pub fn new(layout: &Layout) -> Self {
-        Self { path: layout.events(), file: Mutex::new(None) }
+        Self { layout: layout.clone(), path: layout.events(), file: Mutex::new(None) }
     }
 
-    fn append(&self, event: &Event) -> io::Result<()> {
-        let entry = Entry {
-            at_ms: unix_millis(event.at),
-            service: event.service.as_str(),
-            actor: event.actor.to_string(),
-            what: event.what.to_string(),
-        };
-        let mut line = serde_json::to_vec(&entry)?;
-        line.push(b'\n');
+    /// Appends one entry. Uses nothing that a shim may not.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn append(&self, event: &Event) -> io::Result<()> {
+        let line = line(event).map_err(io::Error::other)?;
         let mut slot = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let mut file = match slot.take() {
             Some(file) => file,
@@ -58,13 +47,21 @@ impl Timeline {
             self.rotate()?;
             file = self.open()?;
         }
-        file.write_all(&line)?;
+        file.write_all(line.as_bytes())?;
         *slot = Some(file);
         Ok(())
     }
 
     fn open(&self) -> io::Result<File> {
-        directory::open_regular(&self.path, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)
+        let open = || directory::open_regular(&self.path, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE);
+        open().or_else(|error| match std::fs::symlink_metadata(self.layout.state()) {
+            // The first start of all is asked for before anything was made.
+            Err(absent) if absent.kind() == io::ErrorKind::NotFound => {
+                directory::prepare(&self.layout)?;
+                open()
+            }
+            Ok(_) | Err(_) => Err(error),
+        })
     }
 
     /// Looks at the file by its name first: another program may have rotated it already, while we still held the old one open.
@@ -80,6 +77,18 @@ impl Timeline {
             Err(error) => Err(error),
         }
     }
+}
+
+/// An entry as the file holds it, by hand: shims write entries too, and are free of serde.
+fn line(event: &Event) -> Result<String, std::fmt::Error> {
+    let mut line = format!("{{\"at_ms\":{},\"service\":", unix_millis(event.at));
+    push_string(&mut line, event.service.as_str())?;
+    line.push_str(",\"actor\":");
+    push_string(&mut line, &event.actor.to_string())?;
+    line.push_str(",\"what\":");
+    push_string(&mut line, &event.what.to_string())?;
+    line.push_str("}\n");
+    Ok(line)
 }
 
 impl Store for Timeline {

@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use crate::engine::Ports;
 use crate::engine::ports::{Backend, BackendError, ErrorKind, Host, LogSource, Probe, StopError, Store};
 use crate::model::{
-    Check, Ending, Event, ExitRecord, FailureReason, Guardian, Instance, Intent, Launch, LaunchOrigin, Observed,
+    Check, Ending, Event, ExitRecord, FailureReason, Guardian, Instance, Intent, Launch, LaunchOrigin, Mode, Observed,
     Presence, ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, ServiceId, ServiceSpec, StopHow,
 };
-use crate::preflight::{Conflict, FileFact, PortHolder, Requirement};
+use crate::preflight::{Conflict, FileFact, PortHolder, Requirement, Survey, Surveyed};
 
 /// How a pretended service behaves. Times run on tokio's clock, which tests pause.
 #[derive(Debug, Clone)]
@@ -48,6 +48,8 @@ impl Default for Script {
 struct Pretended {
     script: Script,
     presence: Option<Presence>,
+    /// How it was started: in another mode nothing of it is to be seen.
+    mode: Option<Mode>,
     intent: Option<Intent>,
     unobservable: Option<&'static str>,
     is_sick: bool,
@@ -63,6 +65,7 @@ struct Table {
     events: Vec<Event>,
     strangers: Vec<Conflict>,
     held_ports: HashMap<u16, PortHolder>,
+    survey: Option<Survey>,
     next_pid: u32,
 }
 
@@ -135,6 +138,11 @@ impl World {
         self.table().strangers.push(conflict);
     }
 
+    /// What a look at the machine finds.
+    pub fn set_survey(&self, survey: Survey) {
+        self.table().survey = Some(survey);
+    }
+
     /// Somebody holds a port.
     pub fn hold_port(&self, port: u16, holder: PortHolder) {
         self.table().held_ports.insert(port, holder);
@@ -197,7 +205,8 @@ impl Backend for World {
             if let Some(reason) = service.unobservable {
                 return Err(error(ErrorKind::Transient, reason));
             }
-            let presence = service.presence.clone().unwrap_or(Presence::Absent);
+            let is_other_mode = service.mode.is_some_and(|mode| mode != spec.deployment.mode());
+            let presence = service.presence.clone().filter(|_| !is_other_mode).unwrap_or(Presence::Absent);
             let last_exit = match &presence {
                 Presence::Failed { reason: FailureReason::Died { ending, .. } } => {
                     Some(ExitRecord { ending: *ending, at: SystemTime::UNIX_EPOCH })
@@ -208,7 +217,7 @@ impl Backend for World {
                 | Presence::Leaving { .. }
                 | Presence::RestartPending { .. } => None,
             };
-            Ok(Observed { presence, intent: service.intent, restarts: 0, last_exit, notes: Vec::new() })
+            Ok(Observed { presence, entered: None, intent: service.intent, restarts: 0, last_exit, notes: Vec::new() })
         }
         .boxed()
     }
@@ -230,6 +239,7 @@ impl Backend for World {
                 return Ok(Launch { instance: instance.clone(), since: *since, origin });
             }
             service.n_launches += 1;
+            service.mode = Some(spec.deployment.mode());
             service.intent = Some(Intent::Up);
             service.presence = Some(match service.dies.take() {
                 Some(reason) => Presence::Failed { reason },
@@ -259,10 +269,14 @@ impl Backend for World {
             if ends_after.is_none() {
                 return Err(StopError::StillAlive { grace, survivors: vec![format!("{} (PID 1)", spec.id)] });
             }
-            table.deeds.push(format!("stop {}", spec.id));
             let service = table.services.entry(spec.id.to_string()).or_default();
+            if service.mode.is_some_and(|mode| mode != spec.deployment.mode()) {
+                return Ok(());
+            }
             service.presence = None;
+            service.mode = None;
             service.intent = Some(Intent::Down);
+            table.deeds.push(format!("stop {}", spec.id));
             Ok(())
         }
         .boxed()
@@ -280,6 +294,10 @@ impl Backend for World {
             Ok(())
         }
         .boxed()
+    }
+
+    fn has_own_witness(&self, _spec: &ServiceSpec) -> bool {
+        false
     }
 
     fn requirements<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Vec<Requirement>> {
@@ -331,8 +349,17 @@ impl Host for World {
             .boxed()
     }
 
-    fn port_holder(&self, port: u16) -> BoxFuture<'_, Option<PortHolder>> {
-        async move { self.table().held_ports.get(&port).cloned() }.boxed()
+    fn port_holders<'a>(&'a self, ports: &'a [u16]) -> BoxFuture<'a, HashMap<u16, PortHolder>> {
+        async move {
+            let held = &self.table().held_ports;
+            ports.iter().filter_map(|port| Some((*port, held.get(port)?.clone()))).collect()
+        }
+        .boxed()
+    }
+
+    /// What was put there; a world has no machine below it.
+    fn survey(&self, _asked: Surveyed) -> BoxFuture<'_, Option<Survey>> {
+        std::future::ready(self.table().survey.clone()).boxed()
     }
 
     fn is_descendant(&self, pid: u32, ancestor: u32) -> bool {

@@ -35,6 +35,12 @@ pub(crate) enum Action {
     Quit,
     Confirm,
     Force,
+    EditRegistry,
+    ReloadRegistry,
+    /// Look for everything that keeps services from starting or surviving.
+    Preflight,
+    /// Restart what the edit that is shown changed.
+    ApplyEdit,
 }
 
 /// The parts of the screen that can have the focus.

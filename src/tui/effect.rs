@@ -1,9 +1,12 @@
 //! What has to happen outside, performed by the loop.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use super::event::{LogSession, Ticket};
 use super::feed::LogPosition;
 use crate::engine::operation::Request;
-use crate::model::ServiceId;
+use crate::model::{Registry, ServiceId};
 
 /// What has to happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +23,28 @@ pub(crate) enum Effect {
     CloseLog,
     /// Read lines before this position.
     LoadEarlierLog { session: LogSession, service: ServiceId, before: LogPosition },
+    /// Put this registry in force. Starts, stops and restarts nothing.
+    Reload(Load),
+    /// Read the registry now.
+    LoadRegistry,
+    /// Give the terminal to the person's editor, at this service of the file.
+    Edit { file: PathBuf, service: Option<ServiceId> },
+    /// Write the built-in registry to the person's own file.
+    WriteBuiltIn,
+    /// Look at the machine and at all services; starts nothing.
+    Examine { round: u64 },
     /// Leave the console.
     Quit,
 }
+
+/// A registry that was loaded. Equal to itself alone.
+#[derive(Debug, Clone)]
+pub(crate) struct Load(pub(crate) Arc<Registry>);
+
+impl PartialEq for Load {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Load {}

@@ -1,5 +1,8 @@
 //! What happens to the console. Every event comes with the moment at which it happened; nothing else knows the time.
 
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,8 +11,10 @@ use jiff::Zoned;
 use ratatui::layout::Size;
 
 use super::feed::{LogEntry, LogPosition};
+use super::update::registry::Occasion;
 use crate::engine::operation::{Plan, Progress, Refusal, Request};
-use crate::model::Snapshot;
+use crate::model::{Registry, Snapshot};
+use crate::report::Diagnosis;
 
 /// A moment, by both clocks.
 #[derive(Debug, Clone)]
@@ -61,6 +66,25 @@ pub(crate) enum Event {
         before: LogPosition,
         result: Result<Vec<LogEntry>, String>,
     },
+    /// The registry was read, because it changed or because it was asked for.
+    RegistryLoaded {
+        registry: Box<Registry>,
+        occasion: Occasion,
+    },
+    /// What a look at the machine and at all services found.
+    Examined {
+        round: u64,
+        found: Box<Diagnosis>,
+    },
+    /// The built-in registry was written to a file, or why not.
+    BuiltInWritten(Result<PathBuf, String>),
+    /// The editor has left, and how; it could not be started otherwise.
+    EditorLeft {
+        editor: String,
+        result: Result<ExitStatus, Arc<io::Error>>,
+    },
+    /// There is no editor that could be opened.
+    NoEditor,
     /// The console's own log has new lines.
     OwnLogGrew,
     /// A moment came at which something visible changes by itself.

@@ -15,6 +15,10 @@ pub(crate) enum Context {
     Question,
     /// While the help or a message is open.
     Reading,
+    /// While an edit of the registry is shown.
+    Registry,
+    /// While the preflight page is open.
+    Preflight,
 }
 
 /// A key with the modifiers that matter.
@@ -47,7 +51,7 @@ const fn bind(
     Binding { keys, action, context, hint, help }
 }
 
-use Context::{Global, Question, Reading};
+use Context::{Global, Preflight, Question, Reading, Registry};
 use Key::{Char, Code, Ctrl};
 
 const SERVICES: Context = Context::Pane(Pane::Services);
@@ -65,6 +69,20 @@ pub(crate) const BINDINGS: &[Binding] = &[
     bind(&[Code(KeyCode::PageDown), Char(' ')], Action::PageDown, Reading, "more", "further"),
     bind(&[Code(KeyCode::PageUp)], Action::PageUp, Reading, "", "back a page"),
     bind(&[Code(KeyCode::Esc), Char('q'), Char('?'), Code(KeyCode::Enter)], Action::Back, Reading, "close", "close it"),
+    bind(&[Char('a')], Action::ApplyEdit, Registry, "restart what changed", "restart what runs as it was before; asks"),
+    bind(&[Char('e')], Action::EditRegistry, Registry, "edit", "open it in $VISUAL or $EDITOR"),
+    bind(&[Char('L')], Action::ReloadRegistry, Registry, "", "read it again"),
+    bind(&[Char('j'), Code(KeyCode::Down)], Action::Down, Registry, "", "down"),
+    bind(&[Char('k'), Code(KeyCode::Up)], Action::Up, Registry, "", "up"),
+    bind(&[Code(KeyCode::PageDown), Char(' ')], Action::PageDown, Registry, "", "further"),
+    bind(&[Code(KeyCode::PageUp)], Action::PageUp, Registry, "", "back a page"),
+    bind(&[Code(KeyCode::Esc), Char('q'), Code(KeyCode::Enter)], Action::Back, Registry, "leave it", "close it"),
+    bind(&[Char('p')], Action::Preflight, Preflight, "look again", "look again"),
+    bind(&[Char('j'), Code(KeyCode::Down)], Action::Down, Preflight, "", "down"),
+    bind(&[Char('k'), Code(KeyCode::Up)], Action::Up, Preflight, "", "up"),
+    bind(&[Code(KeyCode::PageDown), Char(' ')], Action::PageDown, Preflight, "more", "further"),
+    bind(&[Code(KeyCode::PageUp)], Action::PageUp, Preflight, "", "back a page"),
+    bind(&[Code(KeyCode::Esc), Char('q'), Code(KeyCode::Enter)], Action::Back, Preflight, "close", "close it"),
     bind(&[Char('j'), Code(KeyCode::Down)], Action::Down, Global, "", "down"),
     bind(&[Char('k'), Code(KeyCode::Up)], Action::Up, Global, "", "up"),
     bind(&[Char('g'), Code(KeyCode::Home)], Action::Top, Global, "", "to the top"),
@@ -97,6 +115,9 @@ pub(crate) const BINDINGS: &[Binding] = &[
     bind(&[Char('c')], Action::CancelOperation, Global, "cancel", "give up waiting for the newest operation"),
     bind(&[Code(KeyCode::Tab)], Action::NextPane, Global, "pane", "next pane"),
     bind(&[Code(KeyCode::BackTab)], Action::PreviousPane, Global, "", "previous pane"),
+    bind(&[Char('e')], Action::EditRegistry, Global, "edit", "edit the registry here, in $VISUAL or $EDITOR"),
+    bind(&[Char('L')], Action::ReloadRegistry, Global, "", "read the registry again, show what changed"),
+    bind(&[Char('p')], Action::Preflight, Global, "", "what keeps services from starting, and what to do"),
     bind(&[Char('1')], Action::Focus(Pane::Services), Global, "", "services"),
     bind(&[Char('2')], Action::Focus(Pane::Dependencies), Global, "", "dependencies"),
     bind(&[Char('3')], Action::Focus(Pane::Details), Global, "", "details"),

@@ -7,9 +7,10 @@ use tokio::sync::mpsc;
 
 use super::feed::{LogEntry, LogFeed, LogPosition};
 use super::file_feed::FileFeed;
+use crate::engine::handle::Handle;
 use crate::engine::ports::{Following, Output, OutputSource};
 use crate::logs::{Tabs, sanitize};
-use crate::model::{Mode, Registry, ServiceId};
+use crate::model::{Mode, ServiceId};
 use crate::store::Layout;
 
 /// Batches on their way to the console.
@@ -19,22 +20,23 @@ const BATCHES: usize = 8;
 #[derive(Debug)]
 pub struct LogsByMode {
     files: FileFeed,
-    registry: Arc<Registry>,
+    handle: Handle,
     streams: Arc<dyn OutputSource>,
 }
 
 impl LogsByMode {
-    /// Files below `layout`, and `streams` for the services of `registry` that have one there.
-    pub fn new(layout: Layout, registry: Arc<Registry>, streams: Arc<dyn OutputSource>) -> Self {
-        Self { files: FileFeed::new(layout), registry, streams }
+    /// Files below `layout`, and `streams` for the services of `handle` that have one there, also those that are registered later.
+    pub fn new(layout: Layout, handle: Handle, streams: Arc<dyn OutputSource>) -> Self {
+        Self { files: FileFeed::new(layout), handle, streams }
     }
 }
 
 impl LogFeed for LogsByMode {
     /// Must be called on a runtime with I/O and time.
     fn follow(&self, service: &ServiceId, n_lines: usize) -> mpsc::Receiver<Vec<LogEntry>> {
-        let spec = self.registry.service(service.as_str());
-        let Some(mut stream) = spec.and_then(|spec| self.streams.output(spec, n_lines, Following::Yes)) else {
+        let snapshot = self.handle.snapshot();
+        let service_now = snapshot.service(service.as_str());
+        let Some(mut stream) = service_now.and_then(|it| self.streams.output(&it.spec, n_lines, Following::Yes)) else {
             return self.files.follow(service, n_lines);
         };
         let (batches, receiver) = mpsc::channel(BATCHES);
@@ -70,7 +72,7 @@ impl LogFeed for LogsByMode {
         before: LogPosition,
         n_lines: usize,
     ) -> BoxFuture<'static, Result<Vec<LogEntry>, String>> {
-        match self.registry.service(service.as_str()).map(|spec| spec.deployment.mode()) {
+        match self.handle.snapshot().service(service.as_str()).map(|it| it.spec.deployment.mode()) {
             Some(Mode::Docker | Mode::DockerCompose | Mode::Kubernetes | Mode::Remote) => {
                 std::future::ready(Ok(Vec::new())).boxed()
             }

@@ -9,6 +9,8 @@
 
 mod action;
 mod commands;
+mod desk;
+mod editor;
 mod effect;
 mod event;
 mod feed;
@@ -30,6 +32,8 @@ mod update;
 mod view;
 mod wake;
 
+pub use desk::{NoDesk, RegistryDesk};
+pub use editor::Editor;
 pub use event::Moment;
 pub use feed::{EARLIER_LINES, LogEntry, LogFeed, LogPosition, NEWEST_LINES, NoLogs};
 pub use file_feed::FileFeed;

@@ -14,6 +14,8 @@ use ratatui::backend::Backend;
 use ratatui::layout::Size;
 use tokio::sync::mpsc;
 
+use super::desk::RegistryDesk;
+use super::editor::Editor;
 use super::effect::Effect;
 use super::event::{Event, Moment};
 use super::feed::LogFeed;
@@ -21,7 +23,7 @@ use super::icons::IconSet;
 use super::own_log::OwnLog;
 use super::shell::Shell;
 use super::state::{Redraw, State};
-use super::terminal::{self, Guard};
+use super::terminal::{self, Guard, Keys};
 use super::theme::{ColourDepth, Theme};
 use super::update::{first_effects, update};
 use super::view::view;
@@ -52,6 +54,10 @@ pub struct ConsoleOptions {
     pub flags: String,
     /// Where the lines of services come from.
     pub logs: Arc<dyn LogFeed>,
+    /// Who keeps the registry.
+    pub desk: Arc<dyn RegistryDesk>,
+    /// What opens the registry's file; `None` where there is no editor.
+    pub editor: Option<Editor>,
     /// The console's own log, whose layer was put into the tracing subscriber.
     pub own_log: OwnLog,
     /// What it does when it opens.
@@ -143,15 +149,17 @@ pub async fn run_console(handle: Handle, options: ConsoleOptions) -> Result<Exit
     let watch = terminal::watch_for_hang_up()?;
     let guard = Guard::enter(options.mouse)?;
     let mut screen = Terminal::new(terminal::ScreenBackend::new())?;
-    let keys = crossterm::event::EventStream::new().map(|input| match input {
+    let keys = Keys::new();
+    let mut own = OwnTerminal { guard, keys: keys.clone() };
+    let keys = keys.map(|input| match input {
         Ok(input) => Heard::Input(input),
         Err(_) => Heard::Leave(ExitCause::TerminalGone),
     });
     // A stream that ends is a terminal that has gone.
     let keys = keys.chain(futures::stream::once(std::future::ready(Heard::Leave(ExitCause::TerminalGone))));
     let heard = futures::stream::select(futures::stream::select(signals, watch), keys);
-    let exit = run(&mut screen, Box::pin(heard), handle, &options, wall_clock).await;
-    drop(guard);
+    let exit = run(&mut screen, Box::pin(heard), &mut own, handle, &options, wall_clock).await;
+    drop(own);
     match exit {
         // A terminal that has gone fails in whatever is tried first.
         Err(error) if is_gone(&error) => Ok(Exit { cause: ExitCause::TerminalGone, n_running: 0 }),
@@ -168,6 +176,38 @@ fn wall_clock() -> Moment {
     Moment { now: tokio::time::Instant::now().into_std(), wall: Zoned::now() }
 }
 
+/// Who can lend the terminal to another program for a while.
+pub(crate) trait Lender {
+    /// Gives the terminal away: no key is read, nothing is asked of it any more.
+    fn lend(&mut self);
+
+    /// Takes it again, as it was.
+    ///
+    /// # Errors
+    /// The terminal's own.
+    fn take_back(&mut self) -> io::Result<()>;
+}
+
+/// The terminal of this process.
+struct OwnTerminal {
+    guard: Guard,
+    keys: Keys,
+}
+
+impl Lender for OwnTerminal {
+    fn lend(&mut self) {
+        // First, so that no answer to what the other program asks of the terminal is read here.
+        self.keys.stop();
+        self.guard.give_back();
+    }
+
+    fn take_back(&mut self) -> io::Result<()> {
+        self.guard.take_again()?;
+        self.keys.start();
+        Ok(())
+    }
+}
+
 /// What woke the loop.
 enum Woken {
     Heard(Option<Heard>),
@@ -181,6 +221,7 @@ enum Woken {
 pub(crate) async fn run<B, H>(
     screen: &mut Terminal<B>,
     mut heard: H,
+    lender: &mut impl Lender,
     handle: Handle,
     options: &ConsoleOptions,
     clock: impl Fn() -> Moment,
@@ -193,7 +234,7 @@ where
     let mut snapshots = handle.snapshots();
     let snapshot = snapshots.borrow_and_update().clone();
     let (reports_in, mut reports) = mpsc::channel(REPORTS);
-    let mut shell = Shell::new(handle, Arc::clone(&options.logs), reports_in);
+    let mut shell = Shell::new(handle, options, reports_in);
     let mut state = State::new(clock(), screen.size()?, options.icons, options.flags.clone(), snapshot);
     let mut frames = Frames::default();
     for effect in first_effects(&mut state, options.opening) {
@@ -202,7 +243,7 @@ where
     let mut next = None;
     loop {
         let moment = clock();
-        if frames.due(state.redraw, moment.now).is_some_and(|due| due <= moment.now) {
+        if !state.registry.is_lent && frames.due(state.redraw, moment.now).is_some_and(|due| due <= moment.now) {
             state.moment = moment;
             screen.draw(|frame| view(&state, &theme, frame))?;
             state.redraw = Redraw::No;
@@ -210,7 +251,8 @@ where
             next = next_change(&state);
         }
         let now = clock().now;
-        let wake_at = match (frames.due(state.redraw, now), next) {
+        let due = frames.due(state.redraw, now).filter(|_| !state.registry.is_lent);
+        let wake_at = match (due, next) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
@@ -250,10 +292,37 @@ where
                 break;
             }
         }
+        // The keys for an interrupt are meant for the program that has the terminal, and reach the console all the same.
+        if state.registry.is_lent && matches!(leave, Some(ExitCause::Signal("SIGINT" | "SIGQUIT"))) {
+            leave = None;
+        }
+        if inbox.iter().any(|event| matches!(event, Event::EditorLeft { .. })) {
+            match lender.take_back() {
+                Ok(()) => {
+                    // `Terminal::clear` would ask the terminal where its cursor is, and the answer comes as a key.
+                    screen.backend_mut().clear()?;
+                    screen.swap_buffers();
+                    // Nobody heard when it was resized meanwhile.
+                    inbox.push(Event::Resized(screen.size()?));
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the terminal could not be taken back from the editor");
+                    leave = Some(ExitCause::TerminalGone);
+                }
+            }
+        }
         for event in inbox {
             for effect in update(&mut state, clock(), event) {
                 if effect == Effect::Quit {
                     leave = Some(ExitCause::Asked);
+                }
+                if matches!(effect, Effect::Edit { .. }) && shell.has_editor() {
+                    if state.registry.is_lent {
+                        // A key that was typed before the editor had them.
+                        continue;
+                    }
+                    state.registry.is_lent = true;
+                    lender.lend();
                 }
                 shell.perform(effect);
             }

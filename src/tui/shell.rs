@@ -1,18 +1,24 @@
 //! Performs effects: every task the console starts, and nothing it waits for.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::effect::Effect;
+use super::desk::RegistryDesk;
+use super::editor::Editor;
+use super::effect::{Effect, Load};
 use super::event::{Event, LogSession, Ticket};
 use super::feed::{EARLIER_LINES, LogFeed, LogPosition, NEWEST_LINES};
+use super::run::ConsoleOptions;
+use super::update::registry::Occasion;
 use crate::engine::handle::Handle;
 use crate::engine::operation::Request;
-use crate::model::ServiceId;
+use crate::model::{Registry, ServiceId};
+use crate::report::Diagnosis;
 
 /// Batches of log lines that are put together into one report.
 const MAX_BATCHES: usize = 64;
@@ -21,6 +27,10 @@ const MAX_BATCHES: usize = 64;
 pub(super) struct Shell {
     handle: Handle,
     logs: Arc<dyn LogFeed>,
+    desk: Arc<dyn RegistryDesk>,
+    editor: Option<Editor>,
+    /// The registry that is to be in force.
+    registries: watch::Sender<Option<Arc<Registry>>>,
     reports: mpsc::Sender<Event>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -32,10 +42,30 @@ pub(super) struct Shell {
 
 impl Shell {
     /// Reports go to `reports`; the reader must not wait for this shell.
-    pub(super) fn new(handle: Handle, logs: Arc<dyn LogFeed>, reports: mpsc::Sender<Event>) -> Self {
+    pub(super) fn new(handle: Handle, options: &ConsoleOptions, reports: mpsc::Sender<Event>) -> Self {
         let stop = CancellationToken::new();
         let log = stop.child_token();
-        Self { handle, logs, reports, tasks: TaskTracker::new(), stop, operations: HashMap::new(), log }
+        let (registries, newest) = watch::channel(None);
+        let shell = Self {
+            handle,
+            logs: Arc::clone(&options.logs),
+            desk: Arc::clone(&options.desk),
+            editor: options.editor.clone(),
+            registries,
+            reports,
+            tasks: TaskTracker::new(),
+            stop,
+            operations: HashMap::new(),
+            log,
+        };
+        shell.follow_registry();
+        shell.hand_over_registries(newest);
+        shell
+    }
+
+    /// Whether there is an editor that the terminal could be lent to.
+    pub(super) fn has_editor(&self) -> bool {
+        self.editor.is_some()
     }
 
     /// Performs everything but [`Effect::Quit`], which is the loop's own.
@@ -51,6 +81,18 @@ impl Shell {
             Effect::OpenLog { session, service } => self.open_log(session, &service),
             Effect::CloseLog => self.log.cancel(),
             Effect::LoadEarlierLog { session, service, before } => self.load_earlier(session, &service, before),
+            Effect::Reload(Load(registry)) => {
+                self.registries.send_replace(Some(registry));
+            }
+            Effect::LoadRegistry => self.load_registry(),
+            Effect::Examine { round } => self.examine(round),
+            Effect::Edit { file, service } => self.edit(file, service),
+            Effect::WriteBuiltIn => {
+                let (written, reports) = (self.desk.write_built_in(), self.reports.clone());
+                self.spawn(self.stop.clone(), async move {
+                    report(&reports, Event::BuiltInWritten(written.await)).await;
+                });
+            }
             Effect::Quit => {}
         }
     }
@@ -93,6 +135,65 @@ impl Shell {
             }
             // Lets the table forget it.
             cancel.cancel();
+        });
+    }
+
+    fn follow_registry(&self) {
+        let (mut edits, reports) = (self.desk.edits(), self.reports.clone());
+        self.spawn(self.stop.clone(), async move {
+            while let Some(registry) = edits.recv().await {
+                let registry = Box::new(registry);
+                report(&reports, Event::RegistryLoaded { registry, occasion: Occasion::Edited }).await;
+            }
+        });
+    }
+
+    fn examine(&self, round: u64) {
+        let (handle, reports) = (self.handle.clone(), self.reports.clone());
+        self.spawn(self.stop.clone(), async move {
+            // When the engine has ended, the loop learns it from the snapshots.
+            if let Ok((host, services)) = tokio::try_join!(handle.survey(), handle.inspect()) {
+                let found = Box::new(Diagnosis::new(&handle.snapshot().registry, host, services));
+                report(&reports, Event::Examined { round, found }).await;
+            }
+        });
+    }
+
+    fn load_registry(&self) {
+        let (load, reports) = (self.desk.load(), self.reports.clone());
+        self.spawn(self.stop.clone(), async move {
+            let registry = Box::new(load.await);
+            report(&reports, Event::RegistryLoaded { registry, occasion: Occasion::Asked }).await;
+        });
+    }
+
+    /// Hands registries to the engine, one after the other; of several that wait, only the newest.
+    fn hand_over_registries(&self, mut registries: watch::Receiver<Option<Arc<Registry>>>) {
+        let handle = self.handle.clone();
+        self.spawn(self.stop.clone(), async move {
+            while registries.changed().await.is_ok() {
+                let newest = registries.borrow_and_update().clone();
+                if let Some(registry) = newest
+                    && handle.reload((*registry).clone()).await.is_err()
+                {
+                    // The engine has ended: the loop learns it from the snapshots.
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Runs the editor. The terminal is lent to it by now.
+    fn edit(&self, file: PathBuf, service: Option<ServiceId>) {
+        let (desk, editor, reports) = (Arc::clone(&self.desk), self.editor.clone(), self.reports.clone());
+        self.spawn(self.stop.clone(), async move {
+            let Some(editor) = editor else { return report(&reports, Event::NoEditor).await };
+            let line = match &service {
+                Some(service) => desk.line_of(&file, service).await,
+                None => None,
+            };
+            let result = editor.open(&file, line).await.map_err(Arc::new);
+            report(&reports, Event::EditorLeft { editor: editor.to_string(), result }).await;
         });
     }
 

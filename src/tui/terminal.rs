@@ -2,17 +2,21 @@
 
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
 use std::panic::PanicHookInfo;
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::thread::ThreadId;
 
-use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
+use crossterm::event::{
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, EventStream,
+};
 use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
     enable_raw_mode,
 };
 use crossterm::{cursor, execute, queue};
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
 use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Size};
@@ -110,6 +114,7 @@ type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync + 'static>;
 
 /// Holds the terminal: alternate screen, raw mode, bracketed paste, the mouse where wished. Dropping it gives all of that back.
 pub(super) struct Guard {
+    has_mouse: bool,
     is_entered: Arc<AtomicBool>,
     previous_hook: Arc<Hook>,
 }
@@ -133,14 +138,69 @@ impl Guard {
                 tracing::error!("a task panicked: {info}");
             }
         }));
-        let guard = Self { is_entered, previous_hook };
-        enable_raw_mode()?;
-        let mut out = io::stdout();
-        execute!(out, EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
-        if has_mouse {
-            execute!(out, EnableMouseCapture)?;
-        }
+        let guard = Self { has_mouse, is_entered, previous_hook };
+        take(has_mouse)?;
         Ok(guard)
+    }
+
+    /// Gives the terminal to another program, as it was found. Best effort, like leaving.
+    pub(super) fn give_back(&self) {
+        leave(&self.is_entered);
+    }
+
+    /// Takes the terminal over again.
+    ///
+    /// # Errors
+    /// The terminal's own.
+    pub(super) fn take_again(&self) -> io::Result<()> {
+        self.is_entered.store(true, Ordering::SeqCst);
+        take(self.has_mouse)
+    }
+}
+
+fn take(has_mouse: bool) -> io::Result<()> {
+    enable_raw_mode()?;
+    let mut out = io::stdout();
+    execute!(out, EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
+    if has_mouse {
+        execute!(out, EnableMouseCapture)?;
+    }
+    Ok(())
+}
+
+/// The keys of this terminal, as a stream that can be silenced: while it is, nothing reads from the terminal.
+#[derive(Clone)]
+pub(super) struct Keys(Arc<Mutex<Option<EventStream>>>);
+
+impl Keys {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Some(EventStream::new()))))
+    }
+
+    /// Ends the reading. Whoever polls meanwhile hears nothing.
+    pub(super) fn stop(&self) {
+        drop(self.stream().take());
+    }
+
+    /// Begins to read again. The loop that calls this polls next, so nobody has to be woken.
+    pub(super) fn start(&self) {
+        *self.stream() = Some(EventStream::new());
+    }
+
+    fn stream(&self) -> MutexGuard<'_, Option<EventStream>> {
+        // A panic while it was held left it as good as before.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stream for Keys {
+    type Item = io::Result<crossterm::event::Event>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.stream().as_mut() {
+            Some(stream) => stream.poll_next_unpin(context),
+            None => Poll::Pending,
+        }
     }
 }
 

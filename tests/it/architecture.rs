@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("report", &["model", "graph", "lifecycle", "preflight", "engine", "logs"]),
     ("engine", &["model", "graph", "lifecycle", "preflight"]),
     ("store", &["model", "engine"]),
-    ("host", &["model", "engine", "preflight"]),
+    ("host", &["model", "engine", "preflight", "store"]),
     ("shim", &["model", "lifecycle", "store", "host"]),
     ("backends", &["model", "engine", "preflight", "store", "host", "shim"]),
     ("health", &["model", "engine"]),

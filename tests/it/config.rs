@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use provisioning::config::{self, Environment};
+use provisioning::config::{self, Environment, Found, Naming};
 use provisioning::model::{
     Check, Code, Deployment, Diagnostic, Mode, Registry, RegistrySource, RestartOnFailure, ServiceSpec, Severity,
 };
@@ -66,7 +66,8 @@ fn rendered(registry: &Registry) -> String {
     );
     for found in &registry.diagnostics {
         let mut found = found.clone();
-        if let Some(place) = &mut found.place {
+        let related = found.related.iter_mut().map(|related| &mut related.place);
+        for place in found.place.iter_mut().chain(related) {
             place.file = place.file.as_ref().map(|file| PathBuf::from(file.file_name().unwrap()));
         }
         shown += &format!(
@@ -177,6 +178,25 @@ fn a_file_that_cannot_be_read_is_an_error_of_the_file() {
 }
 
 #[test]
+fn files_that_are_not_there_are_a_warning_for_whoever_asks() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("services.toml");
+    let text = "[services.a]\ntype='platform'\ncategory='api'\n[services.a.deployment]\nmode='binary'\n\
+                [services.a.deployment.binary]\nbinary_path='/nowhere/a'\nworking_dir='/'\n";
+    std::fs::write(&path, text).unwrap();
+    let found = Found { source: RegistrySource::File(path), naming: Naming::Named };
+    assert_eq!(
+        found.load(&environment()).diagnostics,
+        [],
+        "a registry may be written before its programs are installed"
+    );
+    let registry = found.load_and_check_files(&environment());
+    assert_eq!(codes(&registry), [(Code::MissingFile, Severity::Warning)]);
+    assert_eq!(points_at(&registry.diagnostics[0], text), "'/nowhere/a'");
+    assert_eq!(registry.services.len(), 1);
+}
+
+#[test]
 fn what_is_not_given_has_its_default() {
     let registry = service("");
     let spec = only(&registry);
@@ -284,6 +304,26 @@ fn a_text_that_is_not_toml_gives_no_service() {
     let registry =
         parse("[services.a]\ntype='platform'\ncategory='api'\ndeployment={mode='kubernetes'}\n[services.b\n");
     assert!(registry.services.is_empty() && !registry.is_usable());
+}
+
+#[test]
+fn a_bracket_that_is_not_closed_is_one_error_however_long_the_file_is() {
+    let services = |n: usize| -> String {
+        (0..n)
+            .map(|n| format!("[services.s{n}]\ntype = 'platform'\n\n[services.s{n}.deployment]\nmode = 'x'\n\n"))
+            .collect()
+    };
+    for slip in ["dependencies = ['b'\n", "a = ['x', 'y]\n", "env = { A = 'x'\n", "env = { A = 'x', \n"] {
+        let registry = parse(&format!("[services.a]\ntype = 'platform'\n{slip}{}", services(40)));
+        let found: Vec<String> = registry.diagnostics.iter().map(ToString::to_string).collect();
+        assert!((1..=3).contains(&found.len()), "{slip}: {found:#?}");
+        assert!(
+            registry.diagnostics[0].place.as_ref().is_some_and(|place| (3..=4).contains(&place.line)),
+            "{found:#?}"
+        );
+    }
+    let two = parse("[services.a]\ntype = x\ncategory = y\n");
+    assert_eq!(two.diagnostics.len(), 2, "{:#?}", two.diagnostics);
 }
 
 #[test]

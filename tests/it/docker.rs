@@ -13,7 +13,7 @@ use provisioning::engine::ports::{
     self, Backend as _, Following, Host as _, LogSource as _, OutputSource as _, Probe as _, StopError,
 };
 use provisioning::health::Prober;
-use provisioning::host::System;
+use provisioning::host::{Places, System};
 use provisioning::logs::{AllLogs, FileLogs};
 use provisioning::model::{
     Check, Deployment, DockerSpec, Ending, FailureReason, Instance, Intent, LaunchOrigin, Observed, Presence,
@@ -324,7 +324,9 @@ async fn a_container_of_the_name_that_is_not_ours_is_a_conflict_and_never_touche
     assert!(requirements.contains(&Requirement::ContainerName { name: it.name.clone(), is_taken: true }));
     assert_eq!(it.inspect("{{.Id}} {{.State.Running}}"), format!("{id} true"));
 
-    let host = HostWithContainers::new(std::sync::Arc::new(System::new()), it.backend.clone());
+    let layout = Layout::new(it.home.path().join("services"));
+    let places = Places { layout, home: None, docker_host: None, kubeconfig: None };
+    let host = HostWithContainers::new(std::sync::Arc::new(System::new(places)), it.backend.clone());
     let strangers = host.running_strangers(std::slice::from_ref(&it.name)).await;
     assert!(strangers.iter().any(|stranger| stranger.kind == ConflictKind::Container), "{strangers:?}");
 }

@@ -38,9 +38,21 @@ fn pass(moment: Duration) {
     }
 }
 
+/// The PID that is told of a service.
+#[track_caller]
+fn told_pid(home: &Home, name: &str) -> u32 {
+    let status: serde_json::Value =
+        serde_json::from_str(&home.must(&format!("services status {name} --json"))).expect("JSON");
+    let pid = status["service"]["pid"].as_u64().unwrap_or_else(|| panic!("{name} does not run: {status}"));
+    u32::try_from(pid).expect("a PID")
+}
+
 #[track_caller]
 fn assert_one_of_each(home: &Home, round: u64) {
     for name in CHAIN {
+        let pid = told_pid(home, name);
+        // Without a health check a service is up when its process is: its first deed, the line in the ledger, may still be to come.
+        wait_until(&format!("{name} has begun"), || home.living(name).contains(&pid));
         let living = home.living(name);
         assert_eq!(living.len(), 1, "round {round}: instances of {name}: {living:?}\n{}", home.must("platform status"));
     }
@@ -54,11 +66,10 @@ fn twenty_commands_at_once_start_one_instance_and_all_succeed() {
     for command in commands {
         let output = command.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let status: serde_json::Value = serde_json::from_str(&home.must("services status d --json")).expect("JSON");
-        pids.push(status["service"]["pid"].as_u64().expect("a PID"));
+        pids.push(told_pid(&home, "d"));
     }
     assert_one_of_each(&home, 0);
-    assert!(pids.iter().all(|pid| u32::try_from(*pid).ok() == home.living("d").first().copied()), "{pids:?}");
+    assert!(pids.iter().all(|pid| Some(*pid) == home.living("d").first().copied()), "{pids:?}");
 }
 
 #[test]

@@ -12,7 +12,12 @@ mod config;
 mod demo;
 #[cfg(feature = "docker")]
 mod docker;
+mod doctor;
+mod edits;
+mod examples;
 mod kills;
 mod process;
 mod pty;
+mod pty_registry;
+mod schema;
 mod support;

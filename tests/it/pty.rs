@@ -37,8 +37,8 @@ args = ["1000"]
 "#;
 
 /// The console on a terminal of its own, in a home of its own.
-struct Console {
-    home: TempDir,
+pub(crate) struct Console {
+    pub(crate) home: TempDir,
     child: Box<dyn Child + Send + Sync>,
     master: Option<Box<dyn MasterPty + Send>>,
     screen: Arc<Mutex<Seen>>,
@@ -60,15 +60,21 @@ impl Console {
         let home = tempfile::tempdir().unwrap();
         let registry = home.path().join("services.toml");
         std::fs::write(&registry, REGISTRY).unwrap();
+        Self::open_in(home, columns, rows, |command| command.args(["--config".as_ref(), registry.as_os_str()]))
+    }
+
+    /// The console in a home that is there already, with further arguments and variables.
+    pub(crate) fn open_in(home: TempDir, columns: u16, rows: u16, configure: impl FnOnce(&mut CommandBuilder)) -> Self {
         let pty = native_pty_system().openpty(size(columns, rows)).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_provisioning-tui"));
-        command.args(["--config".as_ref(), registry.as_os_str()]);
+        command.cwd(home.path());
         command.env("HOME", home.path());
         command.env("PROVISIONING_SERVICES_DIR", home.path().join("services"));
         command.env("TERM", "xterm-256color");
         command.env("LANG", "C.UTF-8");
         command.env("LC_ALL", "C.UTF-8");
         command.env_remove("NO_COLOR");
+        configure(&mut command);
         let child = pty.slave.spawn_command(command).unwrap();
         drop(pty.slave);
         let new_size = |n| NonZeroU16::new(n).unwrap();
@@ -80,7 +86,8 @@ impl Console {
         let goes_on = Arc::clone(&is_reading);
         std::thread::spawn(move || {
             let mut buffer = [0; 8192];
-            while let (true, Ok(n @ 1..)) = (goes_on.load(Ordering::SeqCst), reader.read(&mut buffer)) {
+            while goes_on.load(Ordering::SeqCst) {
+                let Ok(n @ 1..) = reader.read(&mut buffer) else { return };
                 let mut seen = seen.lock().unwrap();
                 seen.parser.process(&buffer[..n]);
                 seen.bytes.extend_from_slice(&buffer[..n]);
@@ -89,26 +96,26 @@ impl Console {
         Self { home, child, master: Some(pty.master), screen, is_reading }
     }
 
-    fn type_keys(&self, writer: &mut dyn std::io::Write, keys: &str) {
+    pub(crate) fn type_keys(&self, writer: &mut dyn std::io::Write, keys: &str) {
         writer.write_all(keys.as_bytes()).unwrap();
         writer.flush().unwrap();
     }
 
-    fn writer(&self) -> Box<dyn std::io::Write + Send> {
+    pub(crate) fn writer(&self) -> Box<dyn std::io::Write + Send> {
         self.master.as_ref().unwrap().take_writer().unwrap()
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.screen.lock().unwrap().parser.screen().contents()
     }
 
     #[track_caller]
-    fn wait_for(&self, what: &str) {
+    pub(crate) fn wait_for(&self, what: &str) {
         self.wait(what, || self.text().contains(what));
     }
 
     #[track_caller]
-    fn wait(&self, what: &str, holds: impl Fn() -> bool) {
+    pub(crate) fn wait(&self, what: &str, holds: impl Fn() -> bool) {
         let begin = Instant::now();
         while !holds() {
             assert!(begin.elapsed() < DEADLINE, "{what:?} did not come:\n{}", self.text());
@@ -129,7 +136,7 @@ impl Console {
 
     /// Waits for the end and says how long that took.
     #[track_caller]
-    fn ended(&mut self) -> Duration {
+    pub(crate) fn ended(&mut self) -> Duration {
         let begin = Instant::now();
         while self.child.try_wait().unwrap().is_none() {
             assert!(begin.elapsed() < DEADLINE, "the console did not end:\n{}", self.text());
@@ -140,7 +147,7 @@ impl Console {
 
     /// The main screen is back, with its cursor, and nothing is asked of the terminal any more.
     #[track_caller]
-    fn assert_handed_back(&self) {
+    pub(crate) fn assert_handed_back(&self) {
         self.wait("the main screen", || !self.screen.lock().unwrap().parser.screen().alternate_screen());
         let seen = self.screen.lock().unwrap();
         assert!(!seen.parser.screen().hide_cursor(), "the cursor stayed hidden");
@@ -151,7 +158,7 @@ impl Console {
     }
 
     /// Whether the terminal edits and echoes lines, as a shell wants it.
-    fn is_cooked(&self) -> bool {
+    pub(crate) fn is_cooked(&self) -> bool {
         use rustix::termios::{LocalModes, tcgetattr};
         let tty = std::fs::File::open(self.master.as_ref().unwrap().tty_name().unwrap()).unwrap();
         tcgetattr(&tty).unwrap().local_modes.contains(LocalModes::ICANON | LocalModes::ECHO)

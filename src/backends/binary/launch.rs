@@ -265,7 +265,7 @@ fn launch(identity: ProcessIdentity, origin: LaunchOrigin) -> Launch {
 }
 
 /// Changes when what is executed changes. The environment's values are left out, so that nothing about them can be learnt from it.
-fn spec_hash(binary: &BinarySpec) -> u64 {
+pub(super) fn spec_hash(binary: &BinarySpec) -> u64 {
     // Fixed keys: the number is compared by later programs.
     let mut hasher = std::hash::DefaultHasher::new();
     binary.binary_path.as_os_str().as_bytes().hash(&mut hasher);

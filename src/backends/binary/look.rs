@@ -7,7 +7,8 @@ use super::{BinaryBackend, transient};
 use crate::engine::ports::BackendError;
 use crate::host::process::{self, Stat};
 use crate::model::{
-    Ending, ExitRecord, FailureReason, Guardian, Instance, Intent, Observed, Presence, ProcessIdentity, ServiceId,
+    EDITED_NOTE, Ending, ExitRecord, FailureReason, Guardian, Instance, Intent, Observed, Presence, ProcessIdentity,
+    ServiceId,
 };
 use crate::store::lock;
 use crate::store::state::{Exit, Phase, ServiceRecord, Wanted};
@@ -21,6 +22,8 @@ const SETTLING: Duration = Duration::from_millis(50);
 pub(super) struct Look {
     /// What the state file says, and its inode; `None` when there is none, or none that can be used.
     pub(super) record: Option<(Box<ServiceRecord>, u64)>,
+    /// When that was written.
+    pub(super) written_at: Option<SystemTime>,
     /// Why the state file cannot be used, if there is one.
     pub(super) unusable: Option<String>,
     /// The shim, if it lives.
@@ -56,7 +59,12 @@ impl Look {
 
 impl BinaryBackend {
     /// Looks until the picture is not one of a change under way, for a short while at most. Cancel safe.
-    pub(super) async fn observe_settled(&self, id: &ServiceId) -> Result<Observed, BackendError> {
+    /// What runs although it was started from another specification than the one with this hash says so in its notes.
+    pub(super) async fn observe_settled(
+        &self,
+        id: &ServiceId,
+        spec_hash: Option<u64>,
+    ) -> Result<Observed, BackendError> {
         let deadline = Instant::now() + SETTLING;
         loop {
             let look = self.look(id)?;
@@ -68,7 +76,13 @@ impl BinaryBackend {
                 self.watches.watch_process(&self.era, id, identity);
             }
             self.watches.know(id);
-            return self.observed(id, look);
+            let started_from =
+                look.record.as_ref().filter(|_| look.service.is_some()).map(|(record, _)| record.spec_hash);
+            let mut observed = self.observed(id, look)?;
+            if started_from.is_some_and(|started_from| Some(started_from) != spec_hash) {
+                observed.notes.push(EDITED_NOTE.to_owned());
+            }
+            return Ok(observed);
         }
     }
 
@@ -76,7 +90,8 @@ impl BinaryBackend {
     pub(super) fn look(&self, id: &ServiceId) -> Result<Look, BackendError> {
         let path = self.settings.layout.state_file(id);
         let found = state_reader::read(&path).map_err(|error| transient(path.display(), &error))?;
-        let mut look = Look { record: None, unusable: None, shim: None, service: None, notes: Vec::new() };
+        let mut look =
+            Look { record: None, written_at: None, unusable: None, shim: None, service: None, notes: Vec::new() };
         match found {
             Found::Nothing => self.look_without_record(id, &mut look),
             Found::Unusable(why) => {
@@ -84,7 +99,7 @@ impl BinaryBackend {
                 look.unusable = Some(why);
                 self.look_without_record(id, &mut look);
             }
-            Found::Record(record, inode) => {
+            Found::Record(record, inode, written_at) => {
                 look.shim = record.shim.clone().filter(|shim| self.era.is_alive(shim));
                 look.service = record.service.clone().filter(|service| self.era.is_alive(service));
                 if look.service.is_none() && look.shim.is_none() && record.phase == Phase::Starting {
@@ -98,6 +113,7 @@ impl BinaryBackend {
                         .push(format!("{} bytes of output were dropped: the disk was full", record.dropped_bytes));
                 }
                 look.record = Some((record, inode));
+                look.written_at = Some(written_at);
             }
         }
         Ok(look)
@@ -186,8 +202,12 @@ impl BinaryBackend {
                 None => Presence::Absent,
             },
         };
+        // Of a run that ended with its shim, nobody wrote down when.
+        let is_told = matches!(look.phase(), Some(Phase::Failed | Phase::Backoff | Phase::Stopping));
+        let entered = look.written_at.filter(|_| is_told).and_then(on_our_clock);
         Ok(Observed {
             presence,
+            entered,
             intent: record.map(|record| match record.wanted {
                 Wanted::Up => Intent::Up,
                 Wanted::Down => Intent::Down,
@@ -269,6 +289,12 @@ fn failure(record: &ServiceRecord) -> FailureReason {
 
 fn exit_record(exit: &Exit) -> ExitRecord {
     ExitRecord { ending: exit.ending, at: SystemTime::UNIX_EPOCH + Duration::from_millis(exit.at) }
+}
+
+/// A moment of the wall clock on ours; `None` for one that is still to come, which a set clock can make of a past one.
+fn on_our_clock(moment: SystemTime) -> Option<Instant> {
+    let ago = SystemTime::now().duration_since(moment).ok()?;
+    Instant::now().checked_sub(ago)
 }
 
 /// A moment on the clock from boot, on ours.

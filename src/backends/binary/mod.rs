@@ -89,7 +89,14 @@ impl BinaryBackend {
 
 impl Backend for BinaryBackend {
     fn observe<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Observed, BackendError>> {
-        self.observe_settled(&spec.id).boxed()
+        let hash = match &spec.deployment {
+            Deployment::Binary(binary) => Some(launch::spec_hash(binary)),
+            Deployment::Docker(_)
+            | Deployment::DockerCompose(_)
+            | Deployment::Kubernetes(_)
+            | Deployment::Remote(_) => None,
+        };
+        self.observe_settled(&spec.id, hash).boxed()
     }
 
     fn start<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Launch, BackendError>> {
@@ -107,6 +114,10 @@ impl Backend for BinaryBackend {
 
     fn tend<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<(), BackendError>> {
         self.tend_orphan(spec).boxed()
+    }
+
+    fn has_own_witness(&self, _spec: &ServiceSpec) -> bool {
+        true
     }
 
     fn requirements<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Vec<Requirement>> {

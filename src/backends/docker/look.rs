@@ -130,8 +130,14 @@ impl DockerBackend {
             Wanted::Up => Intent::Up,
             Wanted::Down => Intent::Down,
         });
-        let mut observed =
-            Observed { presence: Presence::Absent, intent, restarts: 0, last_exit: None, notes: Vec::new() };
+        let mut observed = Observed {
+            presence: Presence::Absent,
+            entered: None,
+            intent,
+            restarts: 0,
+            last_exit: None,
+            notes: Vec::new(),
+        };
         if self.engine.is_absent() {
             notes.push("Docker is not installed or not running".to_owned());
             observed.notes = notes;
@@ -162,6 +168,13 @@ impl DockerBackend {
                 observed.last_exit =
                     moment(&container.finished_at).map(|at| ExitRecord { ending: container.ending(), at });
                 observed.presence = self.presence(&container, record.as_deref()).await;
+                observed.entered = match observed.presence {
+                    // Nothing but an end makes it so, except for a container that never ran.
+                    Presence::Absent | Presence::Failed { .. } | Presence::RestartPending { .. } => {
+                        moment(&container.finished_at).map(|_| self.since(&container.finished_at))
+                    }
+                    Presence::Present { .. } | Presence::Leaving { .. } => None,
+                };
             }
         }
         observed.notes = notes;
@@ -258,7 +271,7 @@ impl DockerBackend {
     pub(super) fn record(&self, id: &ServiceId) -> (Option<Box<ServiceRecord>>, Vec<String>) {
         let path = self.layout.state_file(id);
         match state_reader::read(&path) {
-            Ok(FoundRecord::Record(record, _)) => (Some(record), Vec::new()),
+            Ok(FoundRecord::Record(record, _, _)) => (Some(record), Vec::new()),
             Ok(FoundRecord::Nothing) => (None, Vec::new()),
             Ok(FoundRecord::Unusable(why)) => (None, vec![format!("{} cannot be used: {why}", path.display())]),
             Err(error) => (None, vec![format!("{}: {error}", path.display())]),

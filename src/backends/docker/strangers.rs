@@ -1,5 +1,6 @@
 //! Containers among what runs on this machine without being registered (A52).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use futures::future::{BoxFuture, FutureExt as _};
 
 use super::DockerBackend;
 use crate::engine::ports::Host;
-use crate::preflight::{Conflict, ConflictKind, PortHolder};
+use crate::preflight::{Conflict, ConflictKind, PortHolder, Survey, Surveyed};
 
 /// How long a check of conflicts waits for the engine: a check goes on without it.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -61,8 +62,12 @@ impl Host for HostWithContainers {
         .boxed()
     }
 
-    fn port_holder(&self, port: u16) -> BoxFuture<'_, Option<PortHolder>> {
-        self.host.port_holder(port)
+    fn port_holders<'a>(&'a self, ports: &'a [u16]) -> BoxFuture<'a, HashMap<u16, PortHolder>> {
+        self.host.port_holders(ports)
+    }
+
+    fn survey(&self, asked: Surveyed) -> BoxFuture<'_, Option<Survey>> {
+        self.host.survey(asked)
     }
 
     fn is_descendant(&self, pid: u32, ancestor: u32) -> bool {

@@ -15,14 +15,14 @@ use crate::cli::session::{Face, Session};
 use crate::engine::ports::{Following, Output};
 use crate::logs::{Follower, Tabs, sanitize};
 use crate::model::{Deployment, ServiceId, ServiceSpec};
-use crate::report::{Line, pad};
+use crate::report::{Line, LogLineReport, pad};
 
 /// One log that is printed.
 struct Source {
     /// As people know it: a path, or a service's name.
     name: String,
-    /// What stands before each line; nothing when there is only one log.
-    prefix: String,
+    /// How its lines are printed.
+    printing: Printing,
     from: From,
 }
 
@@ -56,10 +56,10 @@ impl Source {
     /// Shows it, and says whether it was no problem.
     fn show(&self, news: News, face: &mut Face) -> bool {
         match news {
-            News::Lines(lines) => print(&self.prefix, &lines, face),
-            News::NoneYet(why) => face.out.error(&format!("{}{why}", self.prefix)),
+            News::Lines(lines) => print(&self.printing, &lines, face),
+            News::NoneYet(why) => face.out.error(&format!("{}{why}", self.printing.prefix())),
             News::Problem(why) => {
-                face.out.error(&format!("{}{why}", self.prefix));
+                face.out.error(&format!("{}{why}", self.printing.prefix()));
                 return false;
             }
         }
@@ -82,10 +82,10 @@ fn news_of(piece: Output) -> News {
 }
 
 /// The stream of a service whose log is no file.
-fn stream_of(spec: &ServiceSpec, prefix: String, args: LogArgs, session: &Session) -> Option<Source> {
+fn stream_of(spec: &ServiceSpec, printing: Printing, args: LogArgs, session: &Session) -> Option<Source> {
     let following = if args.follow { Following::Yes } else { Following::No };
     let stream = session.output.output(spec, args.lines, following)?;
-    Some(Source { name: spec.id.to_string(), prefix, from: From::Stream(stream) })
+    Some(Source { name: spec.id.to_string(), printing, from: From::Stream(stream) })
 }
 
 /// Reads streams to their end, one after the other. Says whether that went well.
@@ -101,10 +101,40 @@ async fn print_streams(sources: Vec<Source>, face: &mut Face) -> bool {
     is_well
 }
 
+/// How the lines of a log are printed.
+enum Printing {
+    /// Behind this, which is nothing when there is only one log.
+    Text { prefix: String },
+    /// As objects that name the service.
+    Json { service: String },
+}
+
+impl Printing {
+    fn new(id: &ServiceId, prefix: String, args: LogArgs) -> Self {
+        if args.json { Self::Json { service: id.to_string() } } else { Self::Text { prefix } }
+    }
+
+    /// What stands before sentences about the log.
+    fn prefix(&self) -> &str {
+        match self {
+            Self::Text { prefix } => prefix,
+            // They are for people, on standard error, and name the service themselves.
+            Self::Json { .. } => "",
+        }
+    }
+
+    fn put_before(&mut self, text: String) {
+        match self {
+            Self::Text { prefix } => *prefix = text,
+            Self::Json { .. } => {}
+        }
+    }
+}
+
 /// The log of one service.
 pub(super) async fn of_one(id: &ServiceId, args: LogArgs, session: &Session, face: &mut Face) -> Ended {
     let Some(spec) = session.registry.service(id.as_str()) else { return Ok(Exit::Usage) };
-    if let Some(stream) = stream_of(spec, String::new(), args, session) {
+    if let Some(stream) = stream_of(spec, Printing::new(&spec.id, String::new(), args), args, session) {
         if args.follow {
             return follow(vec![stream], args, face).await;
         }
@@ -119,7 +149,7 @@ pub(super) async fn of_one(id: &ServiceId, args: LogArgs, session: &Session, fac
     if !has_log {
         face.out.error(&format!("No log yet: {}", path.display()));
     }
-    match print_last(path, String::new(), args.lines, face) {
+    match print_last(path, Printing::new(id, String::new(), args), args.lines, face) {
         Some(source) => follow(vec![source], args, face).await,
         None => Ok(Exit::Failed),
     }
@@ -130,7 +160,7 @@ pub(super) async fn all(args: LogArgs, session: &Session, face: &mut Face) -> En
     let mut streams = Vec::new();
     let mut files = Vec::new();
     for spec in &session.registry.services {
-        if let Some(stream) = stream_of(spec, String::new(), args, session) {
+        if let Some(stream) = stream_of(spec, Printing::new(&spec.id, String::new(), args), args, session) {
             streams.push(stream);
         } else if elsewhere(spec).is_none() {
             let path = session.layout.log_file(&spec.id);
@@ -148,11 +178,13 @@ pub(super) async fn all(args: LogArgs, session: &Session, face: &mut Face) -> En
     let widest = names.map(str::len).max().unwrap_or(0);
     let prefix = |name: &str| format!("{} | ", pad(name, widest));
     for stream in &mut streams {
-        stream.prefix = prefix(&stream.name);
+        stream.printing.put_before(prefix(&stream.name));
     }
     let n_files = files.len();
-    let mut sources: Vec<Source> =
-        files.into_iter().filter_map(|(id, path)| print_last(path, prefix(id.as_str()), args.lines, face)).collect();
+    let mut sources: Vec<Source> = files
+        .into_iter()
+        .filter_map(|(id, path)| print_last(path, Printing::new(id, prefix(id.as_str()), args), args.lines, face))
+        .collect();
     let mut is_complete = sources.len() == n_files;
     if args.follow {
         sources.extend(streams);
@@ -178,12 +210,12 @@ fn elsewhere(spec: &ServiceSpec) -> Option<String> {
 }
 
 /// Prints the last lines of a log. `None` when it cannot be read, which has then been said.
-fn print_last(path: PathBuf, prefix: String, n_lines: usize, face: &mut Face) -> Option<Source> {
+fn print_last(path: PathBuf, printing: Printing, n_lines: usize, face: &mut Face) -> Option<Source> {
     match Follower::with_tail(&path, n_lines) {
         Ok((lines, follower)) => {
             let lines: Vec<Vec<u8>> = lines.into_iter().map(|line| line.bytes).collect();
-            print(&prefix, &lines, face);
-            Some(Source { name: path.display().to_string(), prefix, from: From::File(follower) })
+            print(&printing, &lines, face);
+            Some(Source { name: path.display().to_string(), printing, from: From::File(follower) })
         }
         Err(error) => {
             face.out.error(&unreadable(&path.display(), &error));
@@ -192,10 +224,18 @@ fn print_last(path: PathBuf, prefix: String, n_lines: usize, face: &mut Face) ->
     }
 }
 
-fn print(prefix: &str, lines: &[Vec<u8>], face: &mut Face) {
-    let text = |line: &Vec<u8>| Line::result(format!("{prefix}{}", sanitize(line, Tabs::Keep)));
-    let lines: Vec<Line> = lines.iter().map(text).collect();
-    face.out.lines(&lines);
+fn print(printing: &Printing, lines: &[Vec<u8>], face: &mut Face) {
+    match printing {
+        Printing::Text { prefix } => {
+            let text = |line: &Vec<u8>| Line::result(format!("{prefix}{}", sanitize(line, Tabs::Keep)));
+            face.out.lines(&lines.iter().map(text).collect::<Vec<Line>>());
+        }
+        Printing::Json { service } => {
+            for line in lines {
+                face.out.json_line(&LogLineReport::new(service, line));
+            }
+        }
+    }
 }
 
 fn unreadable(name: &impl std::fmt::Display, error: &io::Error) -> String {

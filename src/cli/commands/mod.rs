@@ -1,19 +1,26 @@
 //! One file per command. Each asks the engine, prints what [`crate::report`] says of the answer, and gives an exit code.
 
+mod doctor;
+mod events;
 mod logs;
 mod once;
 mod operate;
+mod operation;
 mod platform;
 mod services;
+mod waiting;
 
 use super::exit::Exit;
 use super::session::{Face, Session};
 use crate::engine::handle::{Attempts, Checked, EngineGone};
 use crate::model::{ServiceId, Snapshot};
 
+pub(super) use doctor::run as doctor;
+pub(super) use events::run as events;
 pub(super) use once::run as once;
+pub(super) use operation::{find as find_operation, run as operation};
 pub(super) use platform::run as platform;
-pub(super) use services::run as services;
+pub(super) use services::{run as services, validate_unusable};
 
 /// What a command comes to. The error is a broken invariant, not an expected failure.
 type Ended = Result<Exit, EngineGone>;

@@ -8,16 +8,17 @@ use crate::cli::exit::Exit;
 use crate::cli::session::{Face, Session};
 use crate::engine::handle::{Attempts, Checked};
 use crate::model::{Health, Intent, StateKind};
-use crate::report::{BoardReport, Row, board_table, platform_status, rows};
+use crate::report::{BoardReport, Row, board_table, platform_status, prometheus, rows};
 
 /// Prints the board; exit code 0 when everything that is wanted up, or up, is healthy.
 pub(in crate::cli) async fn run(format: BoardFormat, session: &Session, face: &mut Face) -> Ended {
-    let (snapshot, checks) = asked(session, Attempts::One).await?;
+    let (snapshot, checks) = face.while_waiting("asking every service", asked(session, Attempts::One)).await?;
     let rows = rows(&snapshot, &checks);
     let now = Instant::now();
     match format {
         BoardFormat::Text => face.out.report(&platform_status(&rows, face.style, face.verbose, now)),
         BoardFormat::Table => face.out.report(&board_table(&rows, now)),
+        BoardFormat::Prometheus => face.out.report(&prometheus(&rows, &snapshot.registry, now)),
         BoardFormat::Json => face.out.json(&BoardReport::new(&rows, &snapshot.registry, now)),
     }
     say_set_aside(session, face);

@@ -28,6 +28,9 @@ const SHORTEST_READINESS_DELAY: Duration = Duration::from_millis(1);
 /// The longest delay between two probes of a service that is starting.
 const LONGEST_READINESS_DELAY: Duration = Duration::from_millis(250);
 
+/// Two moments no further apart are one: each look at a pause reads its end from two clocks, one after the other.
+const ONE_MOMENT: Duration = Duration::from_millis(50);
+
 /// Whether this engine keeps asking running services how they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Probing {
@@ -96,10 +99,10 @@ impl Policy {
         self.grid.checked_add(interval.saturating_mul(ticks)).unwrap_or(now + interval)
     }
 
-    /// How long to wait before the next probe of a service that has been starting for `elapsed`: an eighth of that, so that readiness
-    /// is noticed at most an eighth late, and a slow start costs few probes.
+    /// How long to wait before the next probe of a service that has been starting for `elapsed`: a sixteenth of that, so that readiness
+    /// is noticed at most a sixteenth late, and a slow start costs few probes.
     fn readiness_delay(&self, elapsed: Duration) -> Duration {
-        self.start_interval.unwrap_or_else(|| (elapsed / 8).clamp(SHORTEST_READINESS_DELAY, LONGEST_READINESS_DELAY))
+        self.start_interval.unwrap_or_else(|| (elapsed / 16).clamp(SHORTEST_READINESS_DELAY, LONGEST_READINESS_DELAY))
     }
 }
 
@@ -751,7 +754,8 @@ impl Turn {
     }
 
     fn observed(&mut self, observed: Observed) {
-        let Observed { presence, intent, restarts, last_exit, notes } = observed;
+        let Observed { presence, entered, intent, restarts, last_exit, notes } = observed;
+        let before = self.machine.state.kind();
         let machine = &mut self.machine;
         machine.restarts = restarts;
         machine.last_exit = last_exit.or(machine.last_exit);
@@ -789,6 +793,26 @@ impl Turn {
                 self.settle(presence);
             }
         }
+        if let Some(entered) = entered.filter(|_| self.machine.state.kind() != before) {
+            self.date_back(entered);
+        }
+    }
+
+    /// What another copy of the tool did, or a guardian, happened when it did and not when this engine looked.
+    fn date_back(&mut self, entered: Instant) {
+        let machine = &mut self.machine;
+        let entered = entered.min(self.now);
+        match &mut machine.state {
+            ServiceState::Stopping { deadline, .. } => *deadline = entered + machine.policy.stop_timeout,
+            ServiceState::Backoff { .. } | ServiceState::Failed { .. } => {}
+            ServiceState::Unknown { .. }
+            | ServiceState::Stopped
+            | ServiceState::Waiting { .. }
+            | ServiceState::Launching { .. }
+            | ServiceState::Starting { .. }
+            | ServiceState::Running { .. } => return,
+        }
+        machine.entered = entered;
     }
 
     fn started_by_another(&mut self, instance: Instance, since: Instant) {
@@ -880,15 +904,21 @@ impl Turn {
                 self.enter(ServiceState::Stopped);
             }
             Presence::RestartPending { attempt, until, last } => {
-                let state = ServiceState::Backoff { attempt, until, last };
-                if self.machine.state != state {
-                    if !matches!(self.machine.state, ServiceState::Unknown { .. }) {
-                        self.tell(Happening::Died { ending: last });
-                        let after = until.saturating_duration_since(self.now);
-                        self.tell(Happening::RestartScheduled { attempt, after });
+                let mut is_known_death = false;
+                if let ServiceState::Backoff { attempt: known, until: at, last: ending } = &self.machine.state {
+                    is_known_death = *known == attempt && *ending == last;
+                    if is_known_death && until.max(*at).duration_since(until.min(*at)) <= ONE_MOMENT {
+                        return;
                     }
-                    self.enter(state);
                 }
+                if !matches!(self.machine.state, ServiceState::Unknown { .. }) {
+                    if !is_known_death {
+                        self.tell(Happening::Died { ending: last });
+                    }
+                    let after = until.saturating_duration_since(self.now);
+                    self.tell(Happening::RestartScheduled { attempt, after });
+                }
+                self.enter(ServiceState::Backoff { attempt, until, last });
             }
             Presence::Failed { reason } => {
                 let state = ServiceState::Failed { reason: reason.clone() };

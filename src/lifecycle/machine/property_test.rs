@@ -98,6 +98,7 @@ impl Play {
         };
         self.feed(Input::Observed(Ok(Observed {
             presence,
+            entered: None,
             intent: None,
             restarts: 0,
             last_exit: None,

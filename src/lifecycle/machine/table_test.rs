@@ -4,10 +4,10 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use super::{Input, Machine, Policy, Probing, StopFailure, Tending, step};
+use super::{Effect, Input, Machine, Policy, Probing, StopFailure, Tending, step};
 use crate::model::{
-    Ending, FailureReason, Guardian, Instance, Launch, LaunchOrigin, Observed, Presence, ProbeOutcome, ProbeReport,
-    ProbeVerdict, ProcessIdentity, ServiceState, StopHow,
+    Ending, FailureReason, Guardian, Happening, Instance, Launch, LaunchOrigin, Observed, Presence, ProbeOutcome,
+    ProbeReport, ProbeVerdict, ProcessIdentity, ServiceState, StopHow,
 };
 use crate::testkit::builders::{checked_service, ids};
 
@@ -18,7 +18,11 @@ fn instance(pid: u32) -> Instance {
 }
 
 fn observed(presence: Presence) -> Input {
-    Input::Observed(Ok(Observed { presence, intent: None, restarts: 0, last_exit: None, notes: Vec::new() }))
+    observed_since(presence, None)
+}
+
+fn observed_since(presence: Presence, entered: Option<Instant>) -> Input {
+    Input::Observed(Ok(Observed { presence, entered, intent: None, restarts: 0, last_exit: None, notes: Vec::new() }))
 }
 
 fn present(pid: u32, since: Instant) -> Presence {
@@ -179,7 +183,7 @@ fn every_state_decides_every_input() {
 }
 
 #[test]
-fn readiness_is_looked_for_at_once_and_then_an_eighth_of_the_time_passed_later() {
+fn readiness_is_looked_for_at_once_and_then_a_sixteenth_of_the_time_passed_later() {
     let now = Instant::now();
     let (_, starting) = states(now).into_iter().find(|(name, _)| *name == "starting").unwrap();
     let delay_after = |elapsed: Duration| {
@@ -188,7 +192,7 @@ fn readiness_is_looked_for_at_once_and_then_an_eighth_of_the_time_passed_later()
         machine.next_probe().unwrap() - at
     };
     assert_eq!(delay_after(Duration::ZERO), MS);
-    assert_eq!(delay_after(20 * MS), Duration::from_micros(2500));
+    assert_eq!(delay_after(20 * MS), Duration::from_micros(1250));
     assert_eq!(delay_after(10_000 * MS), 250 * MS);
 }
 
@@ -205,4 +209,55 @@ fn probes_of_services_with_one_interval_fall_on_one_grid() {
         );
         assert_eq!(running.next_probe(), Some(grid + 10_000 * MS));
     }
+}
+
+#[test]
+fn what_happened_before_anybody_looked_is_told_with_its_own_time() {
+    let then = Instant::now();
+    let now = then + 25_000 * MS;
+    let policy = Policy::new(&checked_service("a", ""), Probing::Continuous, Tending::Yes, now);
+    let seen = |presence, entered| after(Machine::new(policy.clone(), now), [observed_since(presence, entered)], now);
+    let failed = || Presence::Failed { reason: FailureReason::GaveUp { ending: Ending::Exited(7), restarts: 3 } };
+    assert_eq!(seen(failed(), Some(then)).entered(), then);
+    assert_eq!(seen(failed(), None).entered(), now);
+    assert_eq!(seen(failed(), Some(now + 1000 * MS)).entered(), now, "a set clock is not believed");
+    let leaving = seen(Presence::Leaving { instance: instance(1), since: then }, Some(then));
+    let ServiceState::Stopping { deadline, .. } = leaving.state() else { panic!("{:?}", leaving.state()) };
+    assert_eq!(*deadline, then + policy.stop_timeout, "it counts from when the stop was asked");
+    let waiting = Presence::RestartPending { attempt: 1, until: now + 1000 * MS, last: Ending::Exited(1) };
+    assert_eq!(seen(waiting, Some(then)).entered(), then);
+}
+
+/// What a step tells the timeline.
+fn told(machine: &Machine, input: Input, now: Instant) -> Vec<Happening> {
+    let effects = step(machine.clone(), input, now).effects;
+    effects.into_iter().filter_map(|effect| if let Effect::Tell(what) = effect { Some(what) } else { None }).collect()
+}
+
+#[test]
+fn a_death_is_told_once_however_often_its_pause_is_looked_at() {
+    let now = Instant::now();
+    let (_, running) = states(now).into_iter().find(|(name, _)| *name == "running, healthy").unwrap();
+    let waiting = |until| observed(Presence::RestartPending { attempt: 1, until, last: Ending::Exited(1) });
+    let until = now + 4_000 * MS;
+    assert_eq!(told(&running, waiting(until), now).len(), 2, "that it died, and when it comes back");
+    let paused = after(running, [waiting(until)], now);
+    // Each look reads the moment from another clock.
+    assert_eq!(told(&paused, waiting(until + Duration::from_micros(3)), now), []);
+    // The guardian was still clearing up when it was first looked at.
+    let later = told(&paused, waiting(until + 1_000 * MS), now);
+    assert!(matches!(later.as_slice(), [Happening::RestartScheduled { attempt: 1, .. }]), "{later:?}");
+    let next = observed(Presence::RestartPending { attempt: 2, until, last: Ending::Exited(1) });
+    assert_eq!(told(&paused, next, now).len(), 2);
+}
+
+#[test]
+fn a_failure_that_is_seen_again_keeps_its_time() {
+    let then = Instant::now();
+    let policy = Policy::new(&checked_service("a", ""), Probing::Continuous, Tending::Yes, then);
+    let failed = || Presence::Failed { reason: FailureReason::GaveUp { ending: Ending::Exited(7), restarts: 3 } };
+    let machine = after(Machine::new(policy, then), [observed_since(failed(), Some(then))], then);
+    let later = then + 5_000 * MS;
+    let machine = after(machine, [observed_since(failed(), Some(then)), observed_since(failed(), Some(later))], later);
+    assert_eq!(machine.entered(), then);
 }

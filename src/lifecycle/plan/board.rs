@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Refusal, Targets};
+use super::{Refusal, Targets, Verb};
 use crate::graph::Graph;
 use crate::model::{ServiceId, ServiceSnapshot, ServiceState, Severity, Snapshot};
 
@@ -17,12 +17,18 @@ pub(super) struct Board<'a> {
     pub(super) graph: &'a Graph,
     snapshot: &'a Snapshot,
     services: HashMap<&'a ServiceId, &'a ServiceSnapshot>,
+    /// Services that left the registry while they ran: they can be stopped, and nothing else.
+    strangers: HashSet<&'a ServiceId>,
 }
 
 impl<'a> Board<'a> {
     pub(super) fn new(graph: &'a Graph, snapshot: &'a Snapshot) -> Self {
         let services = snapshot.services.iter().map(|service| (service.id(), service.as_ref())).collect();
-        Self { graph, snapshot, services }
+        let mut strangers: HashSet<&ServiceId> = snapshot.services.iter().map(|service| service.id()).collect();
+        for spec in &snapshot.registry.services {
+            strangers.remove(&spec.id);
+        }
+        Self { graph, snapshot, services, strangers }
     }
 
     /// The state of a service; `None` for one that the snapshot does not have yet.
@@ -69,7 +75,7 @@ impl<'a> Board<'a> {
 
     /// Whether `platform start` without names starts it.
     pub(super) fn is_auto_start(&self, id: &ServiceId) -> bool {
-        self.services.get(id).is_some_and(|service| service.spec.startup.auto_start)
+        !self.strangers.contains(id) && self.services.get(id).is_some_and(|service| service.spec.startup.auto_start)
     }
 
     /// The named targets, each once, in the order given; or of all services those that `belongs` says, in registry order.
@@ -92,16 +98,37 @@ impl<'a> Board<'a> {
             Some((service, dependency)) => {
                 Err(Refusal::MissingDependency { service: service.clone(), dependency: dependency.clone() })
             }
+            None => self.check_for_strangers(id),
+        }
+    }
+
+    /// What left the registry is not started again, so nothing may rely on that.
+    fn check_for_strangers(&self, id: &ServiceId) -> Result<(), Refusal> {
+        if self.strangers.is_empty() {
+            return Ok(());
+        }
+        if self.strangers.contains(id) {
+            return Err(left_the_registry(id));
+        }
+        let below = self.graph.all_dependencies(id);
+        match below.into_iter().find(|dependency| self.strangers.contains(dependency)) {
+            Some(dependency) => Err(Refusal::MissingDependency { service: id.clone(), dependency }),
             None => Ok(()),
         }
     }
 
-    /// Whether all of these are registered.
-    pub(super) fn check_names(&self, names: &[ServiceId]) -> Result<(), Refusal> {
-        match names.iter().find(|name| !self.graph.contains(name)) {
-            Some(name) => Err(self.unknown(name)),
-            None => Ok(()),
+    /// Whether all of these are known: registered, or, for a stop, running although they left the registry.
+    pub(super) fn check_names(&self, names: &[ServiceId], verb: Verb) -> Result<(), Refusal> {
+        let is_stop = matches!(verb, Verb::Stop | Verb::StopForced { .. });
+        for name in names {
+            if !self.graph.contains(name) {
+                return Err(self.unknown(name));
+            }
+            if !is_stop && self.strangers.contains(name) {
+                return Err(left_the_registry(name));
+            }
         }
+        Ok(())
     }
 
     fn unknown(&self, name: &ServiceId) -> Refusal {
@@ -143,4 +170,8 @@ impl<'a> Board<'a> {
         }
         found
     }
+}
+
+fn left_the_registry(name: &ServiceId) -> Refusal {
+    Refusal::SetAside { name: name.clone(), reason: "it is not in the registry any more; it can be stopped".to_owned() }
 }

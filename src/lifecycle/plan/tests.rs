@@ -337,6 +337,8 @@ fn a_name_that_the_file_has_but_that_was_set_aside_says_why() {
         service: Some("gitea".to_owned()),
         message: "`type` is missing".to_owned(),
         place: None,
+        label: None,
+        related: Vec::new(),
         hint: None,
     });
     board.registry = Arc::new(registry);

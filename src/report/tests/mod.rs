@@ -1,7 +1,9 @@
 //! The guide's samples, after normalisation (A1): the words and their order, not the spacing.
 
+mod commands;
 mod operations;
 mod reports;
+mod schemas;
 
 /// Strips each line, collapses runs of spaces, drops empty lines.
 fn normalised(text: &str) -> Vec<String> {

@@ -8,7 +8,7 @@ use crate::engine::operation::{
 };
 use crate::model::{Actor, Ending, Health, ServiceId, ServiceState, Snapshot, StopHow};
 use crate::preflight::{CheckKind, Finding, Verdict};
-use crate::report::{Line, Narrator, OutcomeLedger, Stream, Style, Telling, plan_text, refusal_lines, refusal_report};
+use crate::report::{Line, Narrator, OutcomeLedger, Stream, Style, Telling, refusal_lines, refusal_report};
 use crate::testkit::fixture::{b10, edit, id, noon, process};
 
 /// A plan whose steps are `name` for a target and `(name)` for a dependency, each after the one before.
@@ -422,17 +422,5 @@ fn the_ledger_says_what_became_of_each_service() {
     assert_eq!(
         (&json["refusals"][0]["reason"], &json["refusals"][0]["services"][0]),
         (&"dependents_running".into(), &"b".into())
-    );
-}
-
-#[test]
-fn a_plan_says_what_waits_for_what() {
-    let mut plan = plan(Verb::Restart, StepAction::Restart, &["(orchestrator)", "control-center"]);
-    plan.left_running = vec![(id("control-center"), ids(&["api-gateway"]))];
-    assert_eq!(
-        plan_text(&plan),
-        " 1. restart orchestrator   (dependency)
- 2. restart control-center after orchestrator
-    control-center is needed by api-gateway, left running\n"
     );
 }

@@ -203,6 +203,8 @@ fn what_the_registry_found_is_an_issue_once() {
         service: Some("gitea".to_owned()),
         message: said.to_owned(),
         place: None,
+        label: None,
+        related: Vec::new(),
         hint: None,
     });
     snapshot.registry = std::sync::Arc::new(registry);

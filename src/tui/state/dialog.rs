@@ -11,6 +11,10 @@ pub(crate) enum Dialog {
     Message { title: String, lines: Vec<String> },
     /// Something to decide.
     Question(Question),
+    /// What an edit of the registry changed, or what is wrong with it, scrolled down by that many rows.
+    Registry { scroll: usize },
+    /// What keeps services from starting or surviving, scrolled down by that many rows.
+    Preflight { scroll: usize },
 }
 
 /// A question and what each answer does.
@@ -32,6 +36,8 @@ pub(crate) struct Question {
 pub(crate) enum Answer {
     /// Begin this.
     Begin(Request),
+    /// Write the built-in registry to a file, and edit that.
+    WriteBuiltIn,
     /// Leave the console.
     Quit,
 }

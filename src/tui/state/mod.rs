@@ -5,6 +5,8 @@ mod dialog;
 mod filter;
 mod log;
 mod operations;
+mod preflight;
+mod registry;
 mod tree;
 
 use std::sync::Arc;
@@ -17,6 +19,8 @@ pub(crate) use dialog::{Answer, Dialog, Question};
 pub(crate) use filter::Filter;
 pub(crate) use log::{LogState, Scroll, wrapped};
 pub(crate) use operations::{Operation, OperationsState, Phase, StepStatus, StepView, title_of};
+pub(crate) use preflight::PreflightState;
+pub(crate) use registry::{RegistryState, alive};
 pub(crate) use tree::{Relation, TreeRow, TreeState};
 
 use super::action::Pane;
@@ -54,6 +58,8 @@ pub(crate) struct State {
     pub(crate) details_scroll: usize,
     pub(crate) log: LogState,
     pub(crate) operations: OperationsState,
+    pub(crate) registry: RegistryState,
+    pub(crate) preflight: PreflightState,
     /// The topmost is the last.
     pub(crate) dialogs: Vec<Dialog>,
     pub(crate) focus: Pane,
@@ -84,6 +90,8 @@ impl State {
             details_scroll: 0,
             log: LogState::default(),
             operations: OperationsState::default(),
+            registry: RegistryState::new(&snapshot.registry),
+            preflight: PreflightState::default(),
             dialogs: Vec::new(),
             focus: Pane::Services,
             lower: Pane::Log,

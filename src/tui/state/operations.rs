@@ -14,6 +14,8 @@ pub(crate) const SUCCESS_STAYS: Duration = Duration::from_secs(6);
 /// All operations that are shown, oldest first.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OperationsState {
+    /// The plan that a person is asked about whatever it is.
+    pub(crate) ask_first: Option<Ticket>,
     pub(crate) shown: Vec<Operation>,
     /// Whether the panel with plan and progress of the newest one is open.
     pub(crate) is_panel_open: bool,

@@ -328,6 +328,8 @@ pub(super) fn with_problems(now: Instant) -> Snapshot {
         service: Some("vault".to_owned()),
         message: "`deployment.mode` is missing".to_owned(),
         place: None,
+        label: None,
+        related: Vec::new(),
         hint: None,
     }];
     snapshot

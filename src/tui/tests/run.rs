@@ -19,7 +19,7 @@ use crate::testkit::builders::{checked_service, registry, service};
 use crate::testkit::world::World;
 use crate::tui::event::Moment;
 use crate::tui::feed::{LogEntry, LogFeed, LogPosition};
-use crate::tui::run::{Exit, ExitCause, Heard, run};
+use crate::tui::run::{Exit, ExitCause, Heard, Lender, run};
 use crate::tui::{ColourDepth, ConsoleOptions, IconSet, OwnLog};
 
 /// Logs that say whose they are.
@@ -41,6 +41,17 @@ impl LogFeed for Named {
     }
 }
 
+/// A terminal that is lent to nobody.
+struct Nobody;
+
+impl Lender for Nobody {
+    fn lend(&mut self) {}
+
+    fn take_back(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 fn options() -> ConsoleOptions {
     ConsoleOptions {
         icons: IconSet::Emoji,
@@ -49,6 +60,8 @@ fn options() -> ConsoleOptions {
         flags: String::new(),
         logs: Arc::new(Named),
         opening: crate::tui::Opening::Look,
+        desk: Arc::new(crate::tui::NoDesk),
+        editor: None,
         own_log: OwnLog::new(),
     }
 }
@@ -77,7 +90,7 @@ async fn session(handle: Handle, keys: &str, then: Option<ExitCause>) -> (Exit, 
         let now = tokio::time::Instant::now();
         Moment { now: now.into_std(), wall: wall().checked_add(now - start).unwrap() }
     };
-    let exit = run(&mut screen, Box::pin(heard), handle, &options(), clock).await.unwrap();
+    let exit = run(&mut screen, Box::pin(heard), &mut Nobody, handle, &options(), clock).await.unwrap();
     (exit, rows(screen.backend().buffer()).join("\n"))
 }
 

@@ -1,6 +1,6 @@
 //! Keys while something lies above the screen.
 
-use super::operation;
+use super::{operation, preflight, registry};
 use crate::tui::action::Action;
 use crate::tui::effect::Effect;
 use crate::tui::state::{Answer, Dialog, State};
@@ -40,6 +40,8 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 None => Vec::new(),
             }
         }
+        Some(Dialog::Registry { .. }) => registry::act(state, action),
+        Some(Dialog::Preflight { .. }) => preflight::act(state, action),
         Some(Dialog::Message { .. }) | None => Vec::new(),
     }
 }
@@ -47,6 +49,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
 fn perform(state: &mut State, answer: Answer) -> Vec<Effect> {
     match answer {
         Answer::Begin(request) => operation::begin(state, request, None),
+        Answer::WriteBuiltIn => vec![Effect::WriteBuiltIn],
         Answer::Quit => vec![Effect::Quit],
     }
 }

@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyEvent, KeyEventKind};
 
-use super::{board, dialog, inner_size, log, operation};
+use super::{board, dialog, inner_size, log, operation, preflight, registry};
 use crate::engine::operation::{Targets, Verb};
 use crate::model::StopHow;
 use crate::tui::action::{Action, Pane};
@@ -29,6 +29,8 @@ pub(crate) fn contexts(state: &State) -> Vec<Context> {
     match state.dialogs.last() {
         Some(Dialog::Question(_)) => vec![Context::Question],
         Some(Dialog::Help { .. } | Dialog::Message { .. }) => vec![Context::Reading],
+        Some(Dialog::Registry { .. }) => vec![Context::Registry],
+        Some(Dialog::Preflight { .. }) => vec![Context::Preflight],
         None => vec![Context::Pane(state.focus), Context::Global],
     }
 }
@@ -87,11 +89,14 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
             state.operations.is_panel_open = !state.operations.is_panel_open && !state.operations.shown.is_empty();
         }
         Action::CancelOperation => return operation::cancel_newest(state),
+        Action::Preflight => return preflight::open(state),
         Action::Help => state.dialogs.push(Dialog::Help { scroll: 0 }),
         Action::Back => back(state),
         Action::Quit => return quit(state),
+        Action::EditRegistry => return registry::edit(state),
+        Action::ReloadRegistry => return vec![Effect::LoadRegistry],
         // These have a meaning in dialogs alone.
-        Action::Confirm | Action::Force => {}
+        Action::Confirm | Action::Force | Action::ApplyEdit => {}
     }
     Vec::new()
 }

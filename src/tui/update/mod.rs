@@ -6,6 +6,8 @@ mod keys;
 mod log;
 mod mouse;
 mod operation;
+mod preflight;
+pub(crate) mod registry;
 mod snapshot;
 
 pub(crate) use keys::contexts;
@@ -57,6 +59,20 @@ pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Eff
         }
         Event::EarlierLogArrived { session, before, result } => {
             log::earlier_arrived(state, session, before, result);
+            Vec::new()
+        }
+        Event::RegistryLoaded { registry, occasion } => registry::loaded(state, *registry, occasion),
+        Event::Examined { round, found } => {
+            preflight::arrived(state, round, *found);
+            Vec::new()
+        }
+        Event::BuiltInWritten(result) => registry::built_in_written(state, result),
+        Event::EditorLeft { editor, result } => {
+            registry::editor_left(state, &editor, result);
+            Vec::new()
+        }
+        Event::NoEditor => {
+            registry::no_editor(state);
             Vec::new()
         }
         Event::OwnLogGrew => {

@@ -22,9 +22,19 @@ pub(super) fn ask(state: &mut State, verb: Verb, targets: Targets) -> Vec<Effect
     vec![Effect::Plan { ticket, request: Request { verb, targets, actor: Actor::Console } }]
 }
 
+/// The same, and asks the person in any case before it is done.
+pub(super) fn ask_first(state: &mut State, verb: Verb, targets: Targets) -> Vec<Effect> {
+    let effects = ask(state, verb, targets);
+    state.operations.ask_first = effects.iter().find_map(|effect| match effect {
+        Effect::Plan { ticket, .. } => Some(*ticket),
+        _ => None,
+    });
+    effects
+}
+
 pub(super) fn planned(
     state: &mut State,
-    _ticket: Ticket,
+    ticket: Ticket,
     request: Request,
     result: Result<Plan, Refusal>,
 ) -> Vec<Effect> {
@@ -36,7 +46,7 @@ pub(super) fn planned(
             message(state, title_of(&request), lines);
             Vec::new()
         }
-        Ok(plan) => match reasons_to_ask(state, &plan) {
+        Ok(plan) => match reasons_to_ask(state, &plan).or_else(|| asked_first(state, ticket, &plan)) {
             Some(lines) => {
                 let command = Some(command_line(&state.flags, &request, Some(&plan)));
                 state.dialogs.push(Dialog::Question(Question {
@@ -56,6 +66,15 @@ pub(super) fn planned(
             Vec::new()
         }
     }
+}
+
+/// What is said where a person is asked in any case.
+fn asked_first(state: &State, ticket: Ticket, plan: &Plan) -> Option<Vec<String>> {
+    (state.operations.ask_first == Some(ticket)).then(|| vec![format!("{} restarted.", are(plan.steps.len()))])
+}
+
+fn are(n_services: usize) -> String {
+    format!("{} {}", text::counted(n_services, "service"), if n_services == 1 { "is" } else { "are" })
 }
 
 /// What breaks, if something does: asked before, and only then.

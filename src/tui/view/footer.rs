@@ -12,6 +12,7 @@ use crate::tui::state::{Answer, Dialog, Phase, State};
 use crate::tui::text;
 use crate::tui::theme::Role;
 use crate::tui::update::contexts;
+use crate::tui::update::registry::is_useful as is_edit_applicable;
 
 pub(super) fn draw(paint: &Paint<'_>, area: Rect, buffer: &mut Buffer) {
     let state = paint.state;
@@ -95,6 +96,7 @@ fn is_useful(state: &State, binding: &Binding) -> bool {
         Action::Confirm => question(state).is_some_and(|(confirm, _)| confirm.is_some()),
         Action::Force => question(state).is_some_and(|(_, force)| force.is_some()),
         Action::PageDown => binding.context == Context::Reading,
+        Action::ApplyEdit => is_edit_applicable(state, Action::ApplyEdit),
         _ => true,
     }
 }
@@ -102,6 +104,7 @@ fn is_useful(state: &State, binding: &Binding) -> bool {
 fn question(state: &State) -> Option<(&Option<Answer>, &Option<Answer>)> {
     match state.dialogs.last() {
         Some(Dialog::Question(question)) => Some((&question.confirm, &question.force)),
-        Some(Dialog::Help { .. } | Dialog::Message { .. }) | None => None,
+        Some(Dialog::Help { .. } | Dialog::Message { .. } | Dialog::Registry { .. } | Dialog::Preflight { .. })
+        | None => None,
     }
 }

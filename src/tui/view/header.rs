@@ -31,6 +31,11 @@ fn left_side<'a>(paint: &Paint<'a>, width: usize) -> Line<'a> {
         (_, true) => Role::Error,
         (_, false) => Role::Warning,
     };
+    // An edit that is not in force goes before what is.
+    let (verdict, role) = match paint.state.registry.n_errors() {
+        0 => (verdict, role),
+        n => (format!("{} {} ", paint.icons.bad(), text::counted(n, "error")), Role::Error),
+    };
     let brand = " provisioning ";
     let source = match &registry.source {
         RegistrySource::File(path) => text::clean(&path.to_string_lossy()).into_owned(),

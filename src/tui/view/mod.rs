@@ -8,6 +8,8 @@ mod header;
 pub(crate) mod help;
 mod log;
 mod operations;
+pub(crate) mod preflight;
+pub(crate) mod registry;
 mod spark;
 mod summary;
 pub(crate) mod tree;
@@ -72,6 +74,8 @@ impl<'a> Paint<'a> {
             Some(Dialog::Help { scroll }) => help::draw(self, areas.body, *scroll, buffer),
             Some(Dialog::Message { title, lines }) => dialog::draw_message(self, areas.body, title, lines, buffer),
             Some(Dialog::Question(question)) => dialog::draw_question(self, areas.body, question, buffer),
+            Some(Dialog::Registry { scroll }) => registry::draw(self, areas.body, *scroll, buffer),
+            Some(Dialog::Preflight { scroll }) => preflight::draw(self, areas.body, *scroll, buffer),
             None => {}
         }
     }

@@ -135,3 +135,19 @@ async fn an_incomplete_handover_starts_nothing() {
     assert!(!home.layout.root().exists());
     assert!(Duration::ZERO < super::DEADLINE);
 }
+
+#[tokio::test]
+async fn a_state_directory_that_cannot_be_trusted_makes_the_state_unknown_and_not_stopped() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new();
+    let spec = service("a", &[]);
+    let pid = home.start(&spec).await.expect("starts").instance.pid();
+    let state = home.layout.state();
+    let allow = |mode| std::fs::set_permissions(&state, std::fs::Permissions::from_mode(mode)).expect("chmod");
+    allow(0o777);
+    let refused = home.backend.observe(&spec).await.expect_err("nothing can be known");
+    assert!(refused.message.contains("may be written to by others"), "{refused}");
+    allow(0o700);
+    assert_eq!(pid_of(&home.observe(&spec).await.presence), pid);
+    home.stop(&spec, StopHow::Ask).await.expect("stops");
+}

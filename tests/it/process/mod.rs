@@ -69,7 +69,7 @@ impl Home {
 
     pub(crate) fn record(&self, spec: &ServiceSpec) -> Option<state::ServiceRecord> {
         match state_reader::read(&self.layout.state_file(&spec.id)).expect("read") {
-            state_reader::Found::Record(record, _) => Some(*record),
+            state_reader::Found::Record(record, ..) => Some(*record),
             state_reader::Found::Nothing => None,
             state_reader::Found::Unusable(why) => panic!("the state file is torn: {why}"),
         }

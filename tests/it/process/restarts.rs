@@ -22,6 +22,22 @@ async fn a_death_is_answered_after_a_pause_and_given_up_after_max_restarts() {
         Presence::Failed { reason: FailureReason::GaveUp { ending: Ending::Exited(7), restarts: 2 } }
     );
     assert_eq!(home.ledger().len(), 3);
+    let timeline = std::fs::read_to_string(home.layout.events()).expect("the shim is a witness that is always there");
+    let told: Vec<&str> = timeline.lines().filter_map(|line| line.split("\"what\":").nth(1)).collect();
+    let expected = [
+        "exited with code 7",
+        "restart 1 in 1.0 s",
+        "started with PID",
+        "exited with code 7",
+        "restart 2 in 2.0 s",
+        "started with PID",
+        "exited with code 7",
+        "given up after 2 restarts",
+    ];
+    assert!(
+        told.len() == expected.len() && told.iter().zip(expected).all(|(told, what)| told.contains(what)),
+        "{told:#?}"
+    );
     let record = home.record(&spec).expect("record");
     let ends: Vec<u64> = record.exits.iter().map(|exit| exit.at - exit.ran_for).collect();
     let pauses: Vec<u64> = ends.windows(2).map(|pair| (pair[1] - pair[0] + 100) / 1000).collect();

@@ -4,10 +4,12 @@
 //! (`limit`). Absolute times of a shared machine say little. `cargo bench -- console` runs the scenarios whose names hold that word.
 
 #![allow(
-    clippy::expect_used,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a benchmark that cannot measure has nothing to return, and its table is its product"
+    clippy::expect_used,
+    clippy::panic,
+    clippy::type_complexity,
+    reason = "a measurement that cannot be made ends the run, and what is measured is printed"
 )]
 
 mod console;
@@ -54,19 +56,33 @@ impl Figure {
     }
 }
 
-/// Sets a platform up, measures it, and takes it down.
-type Scenario = fn() -> Vec<Figure>;
-
 /// The middle one of several runs of a noisy machine.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
+/// How much of the machine is somebody else's, during half a second in which we do nothing: a reader must know.
+fn others() -> String {
+    let busy_and_idle = || -> (u64, u64) {
+        let stat = std::fs::read_to_string("/proc/stat").expect("/proc");
+        let line = stat.lines().next().expect("cpu");
+        let ticks: Vec<u64> = line.split_whitespace().skip(1).filter_map(|field| field.parse().ok()).collect();
+        let idle = ticks.iter().skip(3).take(2).sum();
+        (ticks.iter().take(8).sum::<u64>() - idle, idle)
+    };
+    let before = busy_and_idle();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let after = busy_and_idle();
+    let (busy, idle) = ((after.0 - before.0) as f64, (after.1 - before.1) as f64);
+    let n_processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as f64;
+    format!("{:.1} of {n_processors}", busy / (busy + idle).max(1.0) * n_processors)
+}
+
 fn main() {
     // Cargo hands `--bench` over; the first other word picks scenarios.
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let scenarios: &[(&str, Scenario)] = &[
+    let scenarios: &[(&str, fn() -> Vec<Figure>)] = &[
         ("starting: chain of 50", starting::chain),
         ("starting: layered graph of 200", starting::layered),
         ("starting: 100 independent", starting::hundred),
@@ -78,7 +94,7 @@ fn main() {
         ("console: 1000 services", console::thousand),
     ];
     for (name, scenario) in scenarios.iter().filter(|(name, _)| name.contains(&wanted)) {
-        println!("── {name}");
+        println!("── {name} (others keep {} processors busy)", others());
         for figure in scenario() {
             figure.print();
         }

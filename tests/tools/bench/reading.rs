@@ -9,6 +9,9 @@ pub(crate) fn list_and_once() -> Vec<Figure> {
     let platform = Platform::new(&services);
     platform.must(&["platform", "start"]);
     let list = median((0..9).map(|_| platform.must(&["services", "list"]).as_secs_f64() * 1e3).collect());
+    let (_, board) = platform.run(&["--once"]);
+    let board = String::from_utf8_lossy(&board.stdout).into_owned();
+    assert_eq!(board.matches('✅').count(), 100, "not all were probed:\n{board}");
     let once = median((0..9).map(|_| platform.must(&["--once"]).as_secs_f64()).collect());
     vec![
         Figure::at_most("services list, 100 running", list, "ms", 20.0),

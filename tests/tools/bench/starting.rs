@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::platform::{Platform, Service};
 use super::{Figure, limit, median};
 
-const RUNS: usize = 3;
+const RUNS: usize = 5;
 
 /// Starts the platform several times; the median over the critical path.
 fn over_critical_path(services: &[Service], critical_path: Duration) -> f64 {

@@ -59,8 +59,8 @@ fn parent(pid: u32) -> Option<u32> {
 
 /// Dirty and clean pages that nobody shares.
 pub(crate) fn private_kib(pid: u32) -> f64 {
-    let dirty = status(pid, "smaps_rollup", "Private_Dirty:");
-    dirty as f64
+    let of = |key| status(pid, "smaps_rollup", key);
+    (of("Private_Dirty:") + of("Private_Clean:")) as f64
 }
 
 fn wake_ups(pid: u32) -> u64 {

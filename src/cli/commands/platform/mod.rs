@@ -18,7 +18,7 @@ pub(in crate::cli) async fn run(command: &PlatformCommand, session: &Session, fa
         PlatformCommand::Stop(args) => stop::run(args, session, face).await,
         PlatformCommand::Restart(args) => restart::run(args, session, face).await,
         PlatformCommand::Status(args) => status::run(*args, session, face).await,
-        PlatformCommand::Health(args) => health::run(*args, session, face).await,
+        PlatformCommand::Health(args) => health::run(args, session, face).await,
         PlatformCommand::Logs(args) => logs::run(args, session, face).await,
     }
 }

@@ -11,7 +11,7 @@ use crate::report::{BoardReport, platform_status, rows};
 
 /// Prints the board.
 pub(super) async fn run(args: JsonArgs, session: &Session, face: &mut Face) -> Ended {
-    let (snapshot, checks) = asked(session, Attempts::One).await?;
+    let (snapshot, checks) = face.while_waiting("asking every service", asked(session, Attempts::One)).await?;
     let rows = rows(&snapshot, &checks);
     let now = Instant::now();
     if args.json {

@@ -1,23 +1,42 @@
 //! `services health` (O5): R101 to R104. Nothing cached is printed.
 
-use super::{asked, named};
-use crate::cli::args::ServiceArgs;
+use super::{Asked, asked, named};
+use crate::cli::args::ServiceHealthArgs;
 use crate::cli::commands::Ended;
+use crate::cli::commands::waiting::{Wait, answer};
 use crate::cli::exit::Exit;
 use crate::cli::session::{Face, Session};
-use crate::engine::handle::Attempts;
-use crate::model::Health;
+use crate::engine::handle::{Attempts, EngineGone};
+use crate::model::{Health, ServiceId};
 use crate::report::{HealthReport, Row, service_health};
 
 /// Prints what the probe says now; exit code 0 only when the service is healthy.
-pub(super) async fn run(args: &ServiceArgs, session: &Session, face: &mut Face) -> Ended {
+pub(super) async fn run(args: &ServiceHealthArgs, session: &Session, face: &mut Face) -> Ended {
     let Some(id) = named(&args.service, session, face) else { return Ok(Exit::Usage) };
-    let asked = asked(&id, Attempts::WithRetries, session).await?;
-    let row = Row::new(&asked.snapshot, &asked.service, asked.checked.as_ref());
+    let concerned = session.registry.service(id.as_str()).map(AsRef::as_ref);
+    let wait = Wait::new(args.wait, concerned.into_iter());
+    let what = format!("asking {id}");
+    let Some(asked) = answer(&what, &wait, ask(&id, &wait, session), face).await else { return Ok(Exit::Interrupted) };
+    let asked = asked?;
+    let row = row(&asked);
     if args.json.json {
         face.out.json(&HealthReport::new(&row));
     } else {
         face.out.report(&service_health(&row));
     }
     Ok(Exit::done_if(row.health() == Health::Healthy))
+}
+
+fn row(asked: &Asked) -> Row<'_> {
+    Row::new(&asked.snapshot, &asked.service, asked.checked.as_ref())
+}
+
+async fn ask(id: &ServiceId, wait: &Wait, session: &Session) -> Result<Asked, EngineGone> {
+    let attempts = if wait.is_patient() { Attempts::One } else { Attempts::WithRetries };
+    loop {
+        let asked = asked(id, attempts, session).await?;
+        if row(&asked).health() == Health::Healthy || !wait.again().await {
+            return Ok(asked);
+        }
+    }
 }

@@ -1,12 +1,18 @@
 //! `services …`: one service at a time.
 
+mod check;
+mod dependencies;
+mod ensure;
 mod health;
 mod list;
 mod logs;
+mod monitor;
+mod readiness;
 mod restart;
 mod start;
 mod status;
 mod stop;
+mod validate;
 
 use std::sync::Arc;
 
@@ -16,6 +22,9 @@ use crate::cli::names::resolve;
 use crate::cli::session::{Face, Session};
 use crate::engine::handle::{Attempts, Checked, EngineGone};
 use crate::model::{ServiceId, ServiceSnapshot, Snapshot};
+
+pub(in crate::cli) use ensure::{Telling, ensure};
+pub(in crate::cli) use validate::unusable as validate_unusable;
 
 /// Runs one command of the group.
 pub(in crate::cli) async fn run(command: &ServicesCommand, session: &Session, face: &mut Face) -> Ended {
@@ -27,6 +36,12 @@ pub(in crate::cli) async fn run(command: &ServicesCommand, session: &Session, fa
         ServicesCommand::Restart(args) => restart::run(args, session, face).await,
         ServicesCommand::Health(args) => health::run(args, session, face).await,
         ServicesCommand::Logs(args) => logs::run(args, session, face).await,
+        ServicesCommand::Check(args) => check::run(args, session, face).await,
+        ServicesCommand::Ensure(args) => ensure::run(args, session, face).await,
+        ServicesCommand::Dependencies(args) => dependencies::run(args, session, face),
+        ServicesCommand::Validate(args) => validate::run(*args, session, face).await,
+        ServicesCommand::Readiness(args) => readiness::run(*args, session, face).await,
+        ServicesCommand::Monitor(args) => monitor::run(args, session, face).await,
     }
 }
 

@@ -13,8 +13,9 @@ use crate::report::{Row, ServiceStatusReport, issues, service_status};
 /// Prints one service in full.
 pub(super) async fn run(args: &ServiceArgs, session: &Session, face: &mut Face) -> Ended {
     let Some(id) = named(&args.service, session, face) else { return Ok(Exit::Usage) };
-    let asked = asked(&id, Attempts::One, session).await?;
-    let findings = session.handle.preflight(id).await?;
+    let what = format!("asking {id}");
+    let asked = face.while_waiting(&what, asked(&id, Attempts::One, session)).await?;
+    let findings = face.while_waiting(&what, session.handle.preflight(id)).await?;
     let row = Row::new(&asked.snapshot, &asked.service, asked.checked.as_ref());
     let issues = issues(&row, &findings);
     let now = Instant::now();

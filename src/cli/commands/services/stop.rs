@@ -2,7 +2,7 @@
 
 use crate::cli::args::ServiceStopArgs;
 use crate::cli::commands::Ended;
-use crate::cli::commands::operate::{self, Act};
+use crate::cli::commands::operate::{self, Task};
 use crate::cli::session::{Face, Session};
 use crate::engine::operation::Verb;
 use crate::model::StopHow;
@@ -10,6 +10,6 @@ use crate::model::StopHow;
 /// Stops one service.
 pub(super) async fn run(args: &ServiceStopArgs, session: &Session, face: &mut Face) -> Ended {
     let verb = if args.force { Verb::StopForced { how: StopHow::AskThenKill } } else { Verb::Stop };
-    let names = std::slice::from_ref(&args.service.service);
-    operate::run(Act { verb, names, json: args.service.json.json, always_summary: false }, session, face).await
+    let names = std::slice::from_ref(&args.service);
+    operate::run(Task { verb, names, act: args.act, always_summary: false }, session, face).await
 }

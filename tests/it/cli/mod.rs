@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +10,16 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::support::program;
+
+mod completions;
+mod events;
+mod operations;
+mod plans;
+mod prometheus;
+mod reports;
+mod schemas;
+mod scripts;
+mod terminal;
 
 /// No fact may take longer to come true.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -50,8 +61,36 @@ impl Home {
             .env("HOME", self.dir.path())
             .env_remove("PROVISIONING_CONFIG")
             .env_remove("PROVISIONING_SERVICES_DIR")
+            // What is said does not depend on whether this machine has an engine; `docker.rs` asks a real one.
+            .env("DOCKER_HOST", format!("unix://{}", self.path("no-engine.sock").display()))
             .stdin(Stdio::null());
         command
+    }
+
+    /// A shell in this home, which finds our executables and the programs of this home.
+    fn shell(&self, shell: &str, arguments: &[&str]) -> Command {
+        let mut command = self.command("");
+        let mut shell = Command::new(shell);
+        let ours = Path::new(env!("CARGO_BIN_EXE_provisioning")).parent().unwrap().to_owned();
+        let inherited = std::env::var_os("PATH").unwrap();
+        let path = [self.path("programs"), ours].into_iter().chain(std::env::split_paths(&inherited));
+        command.env("PATH", std::env::join_paths(path).unwrap());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        shell.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null());
+        shell
+    }
+
+    /// Puts a program on the PATH of [`Home::shell`].
+    fn program(&self, name: &str, script: &str) {
+        fs::create_dir_all(self.path("programs")).unwrap();
+        let path = self.path(&format!("programs/{name}"));
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// Reads both streams to their end: hangs, if anything that was started holds them.

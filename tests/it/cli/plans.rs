@@ -1,0 +1,66 @@
+//! `--dry-run` and `--timeout`.
+
+use std::time::{Duration, Instant};
+
+use super::{Home, b10, check, is_alive, service};
+
+#[test]
+fn a_dry_run_says_what_would_happen_and_does_nothing() {
+    let home = b10();
+    let plan = "\
+Plan: start (dry run: nothing is done)
+Wave 1:
+start orchestrator needed by control-center, mcp-server, api-gateway
+Wave 2:
+start control-center needed by api-gateway; after orchestrator
+start mcp-server needed by api-gateway; after orchestrator
+Wave 3:
+start api-gateway asked for; after orchestrator, control-center, mcp-server";
+    check(&home.types("services start api-gateway --dry-run"), 0, plan, "");
+    check(&home.types("platform start --plan"), 0, "Wave 1:\nstart orchestrator auto_start = true", "");
+    check(&home.types("platform stop --dry-run"), 0, "Nothing to stop: no services are running", "");
+    assert!(!home.path(".provisioning").exists(), "nothing was started, nothing was written");
+
+    home.types("services start control-center");
+    let before = home.pid_of("orchestrator");
+    let again = home.types("services start api-gateway --dry-run");
+    check(&again, 0, "start mcp-server needed by api-gateway\nLeft alone:", "");
+    assert!(again.out.contains("orchestrator    runs already (PID "), "{again:#?}");
+    check(&home.types("services stop orchestrator --dry-run"), 1, "", "Dependent services running: control-center");
+    let stop = home.types("platform stop --dry-run");
+    let order = ["Wave 1:", "control-center", "Wave 2:", "orchestrator"];
+    let mut rest = stop.out.as_str();
+    for wanted in order {
+        rest = rest.split_once(wanted).unwrap_or_else(|| panic!("{wanted} is missing or out of order: {stop:#?}")).1;
+    }
+    check(
+        &home.types("platform restart orchestrator --dry-run"),
+        0,
+        "orchestrator is needed by control-center, left running",
+        "",
+    );
+    assert_eq!(home.pid_of("orchestrator"), before);
+
+    let json: serde_json::Value =
+        serde_json::from_str(&home.types("services start api-gateway --dry-run --json").out).unwrap();
+    assert_eq!((&json["would_succeed"], &json["steps"][0]["action"]), (&true.into(), &"none".into()), "{json:#}");
+}
+
+#[test]
+fn a_dry_run_tells_what_would_go_wrong() {
+    let broken = service("a", "utility", "api", "", "").replace("binary_path = \"", "binary_path = \"/nowhere");
+    let answer = Home::with(&broken).types("services start a --dry-run");
+    assert_eq!(answer.code, Some(1));
+    assert!(answer.out.contains("❌ a: Binary not found: /nowhere"), "{answer:#?}");
+}
+
+#[test]
+fn a_timeout_ends_the_waiting_and_leaves_the_service_alone() {
+    let home = Home::with(&service("late", "utility", "api", "", "\"--after-ms\", \"100000\""));
+    let begun = Instant::now();
+    let answer = home.types("services start late --timeout 1");
+    check(&answer, 1, "", "Not done within 1s (--timeout)");
+    assert!(begun.elapsed() < Duration::from_secs(15), "start_timeout was not waited for");
+    assert!(is_alive(home.pid_of("late")));
+    assert_eq!(home.types("services start late --timeout 0").code, Some(2));
+}
