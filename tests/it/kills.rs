@@ -41,6 +41,8 @@ fn pass(moment: Duration) {
 #[track_caller]
 fn assert_one_of_each(home: &Home, round: u64) {
     for name in CHAIN {
+        // Without a check a start does not wait, so the service may not have come to write into its ledger.
+        wait_until("it has begun", || !home.living(name).is_empty());
         let living = home.living(name);
         assert_eq!(living.len(), 1, "round {round}: instances of {name}: {living:?}\n{}", home.must("platform status"));
     }
