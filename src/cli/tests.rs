@@ -323,6 +323,7 @@ async fn logs_print_the_last_lines_of_one_service_or_of_all_that_have_a_log() {
     assert!(!lines.out.contains('\u{1b}'));
     let same = typist.types("platform logs gitea --lines 2").await;
     assert_eq!(same.out, "line 98\nline 99\n");
+    assert_eq!(typist.types("services logs gitea --lines 2").await.out, same.out, "R72");
     assert_eq!(typist.types("platform logs gitea --lines 0").await.out, "");
     let all = typist.types("platform logs --lines 1").await;
     assert_eq!(all.out, "orchestrator | hello\ngitea        | line 99\n");

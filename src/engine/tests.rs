@@ -316,6 +316,12 @@ async fn a_port_held_by_a_stranger_refuses_the_start() {
     assert!(messages.contains(&"Port 9090 is already in use by nginx (PID 4711)"), "{messages:?}");
     let (_, summary) = operate(&handle, Verb::Start, "web").await;
     assert_eq!(summary.failed, ids("web"));
+    // R187: what a service holds itself is in nobody's way.
+    operate(&handle, Verb::StartUnchecked, "web").await;
+    let pid = handle.snapshot().service("web").unwrap().state.instance().unwrap().pid();
+    world.hold_port(9090, PortHolder { pid, program: Some("web".to_owned()) });
+    let findings = handle.preflight(id("web")).await.unwrap();
+    assert!(findings.iter().all(|finding| !finding.message.contains("9090")), "{findings:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -137,6 +137,19 @@ fn the_built_in_registry_has_the_seven_services_in_order_and_no_flaw() {
     assert_eq!(orders, [10, 20, 15, 30, 35, 40, 45]);
     let auto: Vec<bool> = registry.services.iter().map(|spec| spec.startup.auto_start).collect();
     assert_eq!(auto, [true, false, false, false, false, false, false]);
+    // R3, R4.
+    let described: Vec<String> =
+        registry.services.iter().map(|spec| format!("{} {} {}", spec.kind, spec.category, spec.description)).collect();
+    let expected = [
+        "platform orchestration Rust-based orchestrator for workflow coordination",
+        "platform ui Web-based management interface",
+        "infrastructure dns Local DNS resolution",
+        "infrastructure git Self-hosted Git service",
+        "infrastructure registry OCI-compliant container registry",
+        "platform api Model Context Protocol server",
+        "platform api Unified REST API gateway",
+    ];
+    assert_eq!(described, expected);
 }
 
 #[test]
@@ -215,6 +228,15 @@ fn what_is_not_given_has_its_default() {
     assert_eq!(only(&registry).startup.restart_on_failure, RestartOnFailure::UpTo { max_restarts: 3 });
     let registry = service("[services.a.health_check]\ntype='tcp'\ntcp.port=1\n[services.a.health_check.command]\nx=1");
     assert_eq!(only(&registry).health_check.check, Check::Tcp { host: "localhost".to_owned(), port: 1 });
+    let check = |lines: &str| only(&service(lines)).health_check.check.clone();
+    // R15: neither a status nor a method is given.
+    let http = check("health_check={type='http',http={endpoint='http://h/'}}");
+    let expected = Check::Http { endpoint: "http://h/".to_owned(), expected_status: 200, method: "GET".to_owned() };
+    assert_eq!(http, expected);
+    let command = check("health_check={type='command',command={command='x'}}");
+    assert_eq!(command, Check::Command { command: "x".to_owned(), expected_exit_code: 0 });
+    let file = check("health_check={type='file',file={path='/x'}}");
+    assert_eq!(file, Check::File { path: "/x".into(), must_exist: true });
 }
 
 #[test]

@@ -19,5 +19,6 @@ mod kills;
 mod process;
 mod pty;
 mod pty_registry;
+mod requirements;
 mod schema;
 mod support;

@@ -296,6 +296,9 @@ fn a_stale_recycled_or_deleted_pid_file_changes_nothing() {
     for stale in ["4194304", &bystander.id().to_string(), "0", "1", "-1", "99999999999", "text"] {
         fs::write(home.pid_file("gitea"), stale).unwrap();
         check(&home.types("services status gitea"), 0, "Status: stopped", "");
+        // R194.
+        check(&home.types("services list"), 0, "gitea infrastructure git stopped binary false", "");
+        check(&home.types("platform status"), 0, "Running: 0/7\n⚪ gitea - stopped ❓", "");
         check(&home.types("services stop gitea"), 0, "gitea is not running", "");
     }
     check(&home.types("services restart gitea"), 0, "✅ Service gitea is healthy", "");
