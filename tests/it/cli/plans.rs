@@ -100,3 +100,22 @@ fn a_timeout_ends_the_waiting_and_leaves_the_service_alone() {
     assert!(is_alive(home.pid_of("late")));
     assert_eq!(home.types("services start late --timeout 0").code, Some(2));
 }
+
+#[test]
+fn a_start_succeeds_once_whoever_held_its_port_has_gone() {
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = holder.local_addr().unwrap().port();
+    let text = service("a", "utility", "api", "", &format!("\"--port\", \"{port}\""));
+    let (rest, _) = text.split_once("[services.a.health_check]").unwrap();
+    let tcp = format!("[services.a.health_check]\ntype = \"tcp\"\n[services.a.health_check.tcp]\nport = {port}\n");
+    let home = Home::with(&format!("{rest}{tcp}"));
+    let refused = home.types("services start a");
+    assert_eq!(refused.code, Some(1), "{refused:#?}");
+    // R185.
+    let named = format!("(PID {})", std::process::id());
+    assert!(refused.err.contains(&format!("Port {port} is already in use by ")), "{refused:#?}");
+    assert!(refused.err.contains(&named), "{refused:#?}");
+    drop(holder);
+    // R186.
+    check(&home.types("services start a"), 0, "✅ Service a is healthy", "");
+}
