@@ -100,6 +100,29 @@ async fn the_status_decides() {
 }
 
 #[tokio::test]
+async fn the_method_of_the_registry_is_what_is_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}/health", listener.local_addr().unwrap());
+    let served = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(stream.read_u8().await.unwrap());
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        String::from_utf8(request).unwrap()
+    };
+    let clients = Clients::default();
+    let asked = probe(&clients, &endpoint, "HEAD", 200, Duration::from_secs(10));
+    let (request, outcome) = futures::join!(served, asked);
+    assert!(request.starts_with("HEAD /health HTTP/1.1\r\n"), "{request}");
+    assert!(
+        matches!(&outcome, ProbeOutcome::Answered(report) if report.verdict == ProbeVerdict::Passed),
+        "{outcome:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_redirect_is_an_answer_and_is_not_followed() {
     let redirect = Server::Says("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n");
     check(redirect, 302, ProbeVerdict::Passed, "HTTP status 302 matches expected").await;

@@ -240,6 +240,44 @@ fn what_is_not_given_has_its_default() {
 }
 
 #[test]
+fn each_mode_has_its_defaults() {
+    let deployment = |text: &str| {
+        let registry = parse(&format!("[services.a]\ntype='platform'\ncategory='api'\ndeployment={{{text}}}\n"));
+        only(&registry).deployment.clone()
+    };
+    let Deployment::Docker(docker) = deployment("mode='docker', docker={image='x'}") else { panic!("F15 to F18") };
+    assert_eq!((docker.container_name.as_str(), docker.restart_policy), ("provisioning-a", None));
+    assert!(docker.ports.is_empty() && docker.volumes.is_empty());
+    let compose = deployment("mode='docker-compose', docker_compose={compose_file='/x.yaml'}");
+    let Deployment::DockerCompose(compose) = compose else { panic!("F20, F21") };
+    assert_eq!((compose.service_name.as_str(), compose.project_name), ("a", None));
+    for (scheme, is_tls) in [("http", false), ("https", true)] {
+        let remote = deployment(&format!("mode='remote', remote={{endpoint='{scheme}://h/'}}"));
+        let Deployment::Remote(remote) = remote else { panic!("F26, F27") };
+        assert_eq!((remote.tls_enabled, remote.auth_token_path), (is_tls, None), "{scheme}");
+    }
+}
+
+#[test]
+fn what_a_mode_or_a_check_cannot_do_without_is_asked_for() {
+    for (lines, missing) in [
+        ("deployment={mode='binary', binary={}}", "deployment.binary.binary_path"),
+        ("deployment={mode='docker', docker={}}", "deployment.docker.image"),
+        ("deployment={mode='docker-compose', docker_compose={}}", "deployment.docker_compose.compose_file"),
+        ("deployment={mode='remote', remote={}}", "deployment.remote.endpoint"),
+        ("health_check={type='http', http={}}", "health_check.http.endpoint"),
+        ("health_check={type='tcp', tcp={}}", "health_check.tcp.port"),
+        ("health_check={type='command', command={}}", "health_check.command.command"),
+        ("health_check={type='file', file={}}", "health_check.file.path"),
+    ] {
+        let mode = if lines.starts_with("health") { "deployment={mode='kubernetes'}" } else { "" };
+        let registry = parse(&format!("[services.a]\ntype='platform'\ncategory='api'\n{mode}\n{lines}\n"));
+        assert_eq!(codes(&registry), [(Code::MissingKey, Severity::Error)], "{lines}");
+        assert!(registry.diagnostics[0].message.contains(missing), "{}", registry.diagnostics[0].message);
+    }
+}
+
+#[test]
 fn every_field_is_read() {
     let registry = valid("every-field.toml");
     assert_snapshot("valid-every-field", &format!("{:#?}", registry.services));

@@ -120,6 +120,19 @@ fn five_ways_of_saving_are_seen_at_once_and_touch_nothing_that_runs() {
 }
 
 #[test]
+fn a_console_opens_on_a_file_that_is_no_toml_and_shows_what_is_wrong_with_it() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("services.toml");
+    std::fs::write(&path, "[services.web\n").unwrap();
+    let console = Console::open_in(home, 120, 40, |command| {
+        command.args(["--config".as_ref(), path.as_os_str()]);
+    });
+    console.wait_for("services.toml:1:14: error: unclosed table");
+    rename_over(&path, &registry(&["web"]));
+    console.wait_for("Running 0/1");
+}
+
+#[test]
 fn a_bad_save_is_explained_and_the_next_good_one_is_taken() {
     let console = open(&["web", "old"], "exit 1");
     let mut keys = console.writer();

@@ -256,6 +256,12 @@ PID: 12345
 Uptime: 3600s
 Dependencies: []";
     assert_eq!(normalised(&home.types("services status orchestrator").out), normalised(o4));
+    // R175, R217.
+    let services = home.path(".provisioning/services");
+    for file in ["pids/orchestrator.pid", "logs/orchestrator.log"] {
+        assert!(services.join(file).is_file(), "{file}");
+    }
+    assert!(fs::read_dir(services.join("state")).unwrap().count() > 0);
     let health = home.types("services health orchestrator");
     check(&health, 0, "Service: orchestrator\nStatus: healthy\nHealthy: true\nCheck type: file", "");
 

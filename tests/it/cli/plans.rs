@@ -55,6 +55,42 @@ fn a_dry_run_tells_what_would_go_wrong() {
 }
 
 #[test]
+fn a_start_that_the_checks_refuse_says_which_check() {
+    let broken = service("a", "utility", "api", "", "").replace("binary_path = \"", "binary_path = \"/nowhere");
+    let home = Home::with(&(broken + &service("b", "utility", "api", "\"a\"", "")));
+    // M22.
+    for (name, which, detail) in
+        [("a", "prerequisites", "Binary not found: /nowhere"), ("b", "dependencies", "Dependency not available: a")]
+    {
+        let answer = home.types(&format!("services start {name}"));
+        check(&answer, 1, "", &format!("❌ Pre-flight check failed: {which}"));
+        assert!(answer.err.contains(detail), "{answer:#?}");
+        assert!(!home.pid_file(name).exists());
+    }
+}
+
+#[test]
+fn a_stop_that_is_not_obeyed_says_how_to_insist_and_a_forced_platform_stop_kills_at_once() {
+    let stubborn = "[services.a]\ntype = \"utility\"\ncategory = \"api\"\n[services.a.deployment]\nmode = \"binary\"\n\
+                    [services.a.deployment.binary]\nbinary_path = \"/bin/sh\"\n\
+                    args = [\"-c\", \"trap '' TERM; touch $HOME/a.ready; while :; do sleep 1000; done\"]\n\
+                    [services.a.health_check]\ntype = \"file\"\nretries = 0\n\
+                    [services.a.health_check.file]\npath = \"${HOME}/a.ready\"\n\
+                    [services.a.startup]\nstop_timeout = 1\n";
+    let home = Home::with(stubborn);
+    check(&home.types("services start a"), 0, "✅ Service a is healthy", "");
+    let pid = home.pid_of("a");
+    // R98, A27.
+    let asked = home.types("services stop a");
+    assert_eq!(asked.code, Some(1), "{asked:#?}");
+    assert!(asked.err.contains("--force"), "{asked:#?}");
+    assert!(is_alive(pid));
+    // R46.
+    check(&home.types("platform stop --force"), 0, "✅ Stopped a", "");
+    assert!(!is_alive(pid) && !home.pid_file("a").exists());
+}
+
+#[test]
 fn a_timeout_ends_the_waiting_and_leaves_the_service_alone() {
     let home = Home::with(&service("late", "utility", "api", "", "\"--after-ms\", \"100000\""));
     let begun = Instant::now();
@@ -63,4 +99,23 @@ fn a_timeout_ends_the_waiting_and_leaves_the_service_alone() {
     assert!(begun.elapsed() < Duration::from_secs(15), "start_timeout was not waited for");
     assert!(is_alive(home.pid_of("late")));
     assert_eq!(home.types("services start late --timeout 0").code, Some(2));
+}
+
+#[test]
+fn a_start_succeeds_once_whoever_held_its_port_has_gone() {
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = holder.local_addr().unwrap().port();
+    let text = service("a", "utility", "api", "", &format!("\"--port\", \"{port}\""));
+    let (rest, _) = text.split_once("[services.a.health_check]").unwrap();
+    let tcp = format!("[services.a.health_check]\ntype = \"tcp\"\n[services.a.health_check.tcp]\nport = {port}\n");
+    let home = Home::with(&format!("{rest}{tcp}"));
+    let refused = home.types("services start a");
+    assert_eq!(refused.code, Some(1), "{refused:#?}");
+    // R185.
+    let named = format!("(PID {})", std::process::id());
+    assert!(refused.err.contains(&format!("Port {port} is already in use by ")), "{refused:#?}");
+    assert!(refused.err.contains(&named), "{refused:#?}");
+    drop(holder);
+    // R186.
+    check(&home.types("services start a"), 0, "✅ Service a is healthy", "");
 }

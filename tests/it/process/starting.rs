@@ -200,6 +200,9 @@ async fn a_lost_or_corrupt_state_file_hides_nothing_and_is_written_again() {
         })
         .await;
     }
+    // R179: what could not be read is kept for whoever wants to look at it.
+    let kept = std::fs::read_dir(home.layout.state()).expect("state").filter_map(Result::ok);
+    assert!(kept.filter(|entry| entry.file_name().to_string_lossy().starts_with("a.json.corrupt-")).count() > 0);
     home.until_true("one line", || home.ledger().len() == 1).await;
     home.stop(&spec, StopHow::Ask).await.expect("stops");
 }
