@@ -1,0 +1,338 @@
+//! What is seen of a service: the backend's looks, the probes' answers, the passing of time.
+
+use std::time::{Duration, Instant};
+
+use super::{Effect, InFlight, Probing, Queued, StartEnd, Stopper, Tending, Turn};
+use crate::lifecycle::admission::Checked;
+use crate::model::{
+    FailureReason, Guardian, Happening, Health, Instance, Intent, Launch, LaunchOrigin, Observed, Presence,
+    ProbeOutcome, ServiceState,
+};
+
+/// Two moments no further apart are one: each look at a pause reads its end from two clocks, one after the other.
+const ONE_MOMENT: Duration = Duration::from_millis(50);
+
+impl Turn {
+    pub(super) fn observed(&mut self, observed: Observed) {
+        let Observed { presence, entered, intent, restarts, last_exit, notes } = observed;
+        let before = self.machine.state.kind();
+        let machine = &mut self.machine;
+        machine.restarts = restarts;
+        machine.last_exit = last_exit.or(machine.last_exit);
+        machine.notes = notes;
+        if let Presence::Present { guardian: Guardian::Gone, .. } = &presence
+            && machine.policy.tending == Tending::Yes
+        {
+            self.effects.push(Effect::Tend);
+        }
+        match machine.state.clone() {
+            // What this engine does itself, it also hears the end of.
+            ServiceState::Launching { .. } => {}
+            ServiceState::Stopping { .. } => match self.machine.stopper {
+                Stopper::Us => {}
+                Stopper::Another => self.observed_while_another_stops(presence),
+            },
+            ServiceState::Waiting { .. } => match presence {
+                Presence::Present { instance, since, .. } => self.started_by_another(instance, since),
+                Presence::Absent
+                | Presence::Leaving { .. }
+                | Presence::RestartPending { .. }
+                | Presence::Failed { .. } => {}
+            },
+            ServiceState::Starting { instance, since, deadline } => {
+                self.observed_while_starting(presence, &instance, since, deadline);
+            }
+            ServiceState::Unknown { .. }
+            | ServiceState::Stopped
+            | ServiceState::Running { .. }
+            | ServiceState::Backoff { .. }
+            | ServiceState::Failed { .. } => {
+                if intent.is_some() {
+                    machine.intent = intent;
+                }
+                self.settle(presence);
+            }
+        }
+        if let Some(entered) = entered.filter(|_| self.machine.state.kind() != before) {
+            self.date_back(entered);
+        }
+    }
+
+    /// What another copy of the tool did, or a guardian, happened when it did and not when this engine looked.
+    pub(super) fn date_back(&mut self, entered: Instant) {
+        let machine = &mut self.machine;
+        let entered = entered.min(self.now);
+        match &mut machine.state {
+            ServiceState::Stopping { deadline, .. } => *deadline = entered + machine.policy.stop_timeout,
+            ServiceState::Backoff { .. } | ServiceState::Failed { .. } => {}
+            ServiceState::Unknown { .. }
+            | ServiceState::Stopped
+            | ServiceState::Waiting { .. }
+            | ServiceState::Launching { .. }
+            | ServiceState::Starting { .. }
+            | ServiceState::Running { .. } => return,
+        }
+        machine.entered = entered;
+    }
+
+    pub(super) fn started_by_another(&mut self, instance: Instance, since: Instant) {
+        let launch = Launch { instance: instance.clone(), since, origin: LaunchOrigin::FoundRunning };
+        self.tell(Happening::Adopted(instance.clone()));
+        self.emit(Effect::StartLaunched(launch));
+        match self.machine.policy.checked {
+            Checked::Yes => self.wait_for_health(instance, since, self.now),
+            Checked::No => {
+                self.run(instance.clone(), since, Health::Unknown);
+                self.emit(Effect::StartEnded(StartEnd::AlreadyRunning(instance)));
+            }
+        }
+    }
+
+    pub(super) fn observed_while_another_stops(&mut self, presence: Presence) {
+        if let Presence::Leaving { .. } = presence {
+            return;
+        }
+        let queued = self.dequeue();
+        self.settle(presence);
+        if let Queued::Start { on } = queued {
+            self.start_requested(on);
+        }
+    }
+
+    pub(super) fn observed_while_starting(
+        &mut self,
+        presence: Presence,
+        known: &Instance,
+        since: Instant,
+        deadline: Instant,
+    ) {
+        let ran_for = Some(self.now.saturating_duration_since(since));
+        let end = match &presence {
+            Presence::Present { instance, .. } if instance == known => return,
+            // It died and its guardian was quicker than we: the wait goes on with the new instance, to the same deadline.
+            Presence::Present { instance, since, .. } => {
+                let (instance, since) = (instance.clone(), *since);
+                self.enter(ServiceState::Starting { instance: instance.clone(), since, deadline });
+                self.begin_probe(instance);
+                return;
+            }
+            Presence::RestartPending { attempt, until, last } => StartEnd::Died {
+                ending: *last,
+                after: ran_for,
+                restart: Some((*attempt, until.saturating_duration_since(self.now))),
+            },
+            Presence::Failed { reason } => match reason {
+                FailureReason::CouldNotStart(message) => {
+                    StartEnd::LaunchFailed { message: message.clone(), remedy: None }
+                }
+                FailureReason::Died { ending, after } => {
+                    StartEnd::Died { ending: *ending, after: after.or(ran_for), restart: None }
+                }
+                FailureReason::GaveUp { ending, .. } => {
+                    StartEnd::Died { ending: *ending, after: ran_for, restart: None }
+                }
+            },
+            // Somebody else stops it, or has.
+            Presence::Absent | Presence::Leaving { .. } => StartEnd::Superseded,
+        };
+        self.settle(presence);
+        self.emit(Effect::StartEnded(end));
+    }
+
+    /// Shows what was observed, and tells the timeline what that means.
+    pub(super) fn settle(&mut self, presence: Presence) {
+        let had = self.machine.state.instance().cloned();
+        match presence {
+            Presence::Present { instance, since, .. } => {
+                if had.as_ref() != Some(&instance) {
+                    match had {
+                        Some(_) => self.tell(Happening::Started(instance.clone())),
+                        // What ran before this engine looked is no news.
+                        None if matches!(self.machine.state, ServiceState::Unknown { .. }) => {}
+                        None => self.tell(Happening::Adopted(instance.clone())),
+                    }
+                    self.run(instance, since, Health::Unknown);
+                }
+            }
+            Presence::Leaving { instance, since } => {
+                let deadline = self.now + self.machine.policy.stop_timeout;
+                self.enter(ServiceState::Stopping { instance, since, deadline });
+                self.machine.stopper = Stopper::Another;
+            }
+            // A failed start stays visible until somebody asks for something else.
+            Presence::Absent
+                if self.machine.intent == Some(Intent::Up)
+                    && matches!(self.machine.state, ServiceState::Failed { .. }) => {}
+            Presence::Absent => {
+                if had.is_some() {
+                    self.tell(Happening::Stopped);
+                }
+                self.enter(ServiceState::Stopped);
+            }
+            Presence::RestartPending { attempt, until, last } => {
+                let mut is_known_death = false;
+                if let ServiceState::Backoff { attempt: known, until: at, last: ending } = &self.machine.state {
+                    is_known_death = *known == attempt && *ending == last;
+                    if is_known_death && until.max(*at).duration_since(until.min(*at)) <= ONE_MOMENT {
+                        return;
+                    }
+                }
+                if !matches!(self.machine.state, ServiceState::Unknown { .. }) {
+                    if !is_known_death {
+                        self.tell(Happening::Died { ending: last });
+                    }
+                    let after = until.saturating_duration_since(self.now);
+                    self.tell(Happening::RestartScheduled { attempt, after });
+                }
+                self.enter(ServiceState::Backoff { attempt, until, last });
+            }
+            Presence::Failed { reason } => {
+                let state = ServiceState::Failed { reason: reason.clone() };
+                if self.machine.state != state {
+                    // What failed before this engine looked is no news.
+                    if !matches!(self.machine.state, ServiceState::Unknown { .. }) {
+                        match reason {
+                            FailureReason::CouldNotStart(reason) => self.tell(Happening::StartFailed { reason }),
+                            FailureReason::Died { ending, .. } => self.tell(Happening::Died { ending }),
+                            FailureReason::GaveUp { restarts, .. } => self.tell(Happening::GaveUp { restarts }),
+                        }
+                    }
+                    self.enter(state);
+                }
+            }
+        }
+    }
+
+    pub(super) fn not_observable(&mut self, reason: String) {
+        match &self.machine.state {
+            ServiceState::Launching { .. } | ServiceState::Stopping { .. } | ServiceState::Starting { .. } => {}
+            ServiceState::Waiting { .. } => {
+                self.enter(ServiceState::Unknown { reason: reason.clone() });
+                self.emit(Effect::StartEnded(StartEnd::Denied { reason }));
+            }
+            ServiceState::Unknown { .. }
+            | ServiceState::Stopped
+            | ServiceState::Running { .. }
+            | ServiceState::Backoff { .. }
+            | ServiceState::Failed { .. } => self.enter(ServiceState::Unknown { reason }),
+        }
+    }
+
+    pub(super) fn probed(&mut self, asked: &Instance, outcome: ProbeOutcome) {
+        if self.machine.state.instance() != Some(asked) {
+            return;
+        }
+        self.machine.probe = InFlight::No;
+        let report = match outcome {
+            ProbeOutcome::Answered(report) => report,
+            // Says nothing about the service: ask again in due course.
+            ProbeOutcome::CouldNotRun { reason } => {
+                self.probe_could_not_run(reason);
+                return;
+            }
+        };
+        let before = self.machine.streak.health();
+        self.machine.streak = self.machine.streak.after(report.verdict);
+        let health = self.machine.streak.health();
+        let message = report.message.clone();
+        self.machine.last_probe = Some(report);
+        match self.machine.state.clone() {
+            ServiceState::Starting { instance, since, deadline } => match health {
+                Health::Healthy => {
+                    let after = self.now.saturating_duration_since(since);
+                    self.tell(Happening::BecameReady { after });
+                    self.run(instance.clone(), since, Health::Healthy);
+                    self.emit(Effect::StartEnded(StartEnd::Ready { instance, after, checked: Checked::Yes }));
+                }
+                Health::Unknown | Health::Unhealthy => self.space_next_readiness_probe(since, deadline),
+            },
+            ServiceState::Running { instance, since, .. } => {
+                match (before, health) {
+                    (Health::Unhealthy, Health::Healthy) => self.tell(Happening::BecameHealthy),
+                    (Health::Unknown | Health::Healthy, Health::Unhealthy) => {
+                        self.tell(Happening::BecameUnhealthy { message });
+                    }
+                    (Health::Unknown | Health::Healthy, Health::Unknown | Health::Healthy)
+                    | (Health::Unhealthy, Health::Unknown | Health::Unhealthy) => {}
+                }
+                self.run(instance, since, health);
+            }
+            ServiceState::Unknown { .. }
+            | ServiceState::Stopped
+            | ServiceState::Waiting { .. }
+            | ServiceState::Launching { .. }
+            | ServiceState::Stopping { .. }
+            | ServiceState::Backoff { .. }
+            | ServiceState::Failed { .. } => {}
+        }
+    }
+
+    pub(super) fn probe_could_not_run(&mut self, reason: String) {
+        let note = format!("the health check could not run: {reason}");
+        if !self.machine.notes.contains(&note) {
+            self.machine.notes.push(note);
+        }
+        match self.machine.state.clone() {
+            ServiceState::Starting { since, deadline, .. } => self.space_next_readiness_probe(since, deadline),
+            ServiceState::Running { .. } => {
+                self.machine.next_probe = match self.machine.policy.probing {
+                    Probing::Continuous => Some(self.machine.policy.next_on_grid(self.now)),
+                    Probing::WhileStarting => None,
+                };
+            }
+            ServiceState::Unknown { .. }
+            | ServiceState::Stopped
+            | ServiceState::Waiting { .. }
+            | ServiceState::Launching { .. }
+            | ServiceState::Stopping { .. }
+            | ServiceState::Backoff { .. }
+            | ServiceState::Failed { .. } => {}
+        }
+    }
+
+    pub(super) fn space_next_readiness_probe(&mut self, since: Instant, deadline: Instant) {
+        let elapsed = self.now.saturating_duration_since(since);
+        let due = self.now + self.machine.policy.readiness_delay(elapsed);
+        self.machine.next_probe = Some(due.min(deadline));
+    }
+
+    pub(super) fn tick(&mut self) {
+        match self.machine.state.clone() {
+            ServiceState::Starting { instance, since, deadline } if self.now >= deadline => {
+                let message = self
+                    .machine
+                    .last_probe
+                    .as_ref()
+                    .map_or_else(|| "the health check has not answered yet".to_owned(), |probe| probe.message.clone());
+                self.tell(Happening::NotReadyInTime { message: message.clone() });
+                self.machine.streak = self.machine.streak.exhausted();
+                // The process stays: killing it would destroy the evidence (A45).
+                self.run(instance, since, Health::Unhealthy);
+                self.emit(Effect::StartEnded(StartEnd::NotReadyInTime { message }));
+            }
+            ServiceState::Starting { instance, .. } | ServiceState::Running { instance, .. } => {
+                if self.machine.next_probe.is_some_and(|due| due <= self.now) {
+                    self.begin_probe(instance);
+                }
+            }
+            // Told to stop, and not gone in time: it is shown as what it is, still running (faults, case 12).
+            ServiceState::Stopping { instance, since, deadline }
+                if self.machine.stopper == Stopper::Another && self.now >= deadline =>
+            {
+                self.run(instance, since, Health::Unknown);
+                if let Queued::Start { .. } = self.dequeue() {
+                    let message = "it was told to stop by someone else and does not end".to_owned();
+                    let remedy = Some("stop it with --force, then start it".to_owned());
+                    self.emit(Effect::StartEnded(StartEnd::LaunchFailed { message, remedy }));
+                }
+            }
+            ServiceState::Unknown { .. }
+            | ServiceState::Stopped
+            | ServiceState::Waiting { .. }
+            | ServiceState::Launching { .. }
+            | ServiceState::Stopping { .. }
+            | ServiceState::Backoff { .. }
+            | ServiceState::Failed { .. } => {}
+        }
+    }
+}
