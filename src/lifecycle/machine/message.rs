@@ -44,7 +44,7 @@ pub enum Input {
         /// What came of it.
         outcome: ProbeOutcome,
     },
-    /// A moment that [`Machine::next_wake`] named has come.
+    /// A moment that [`super::Machine::next_wake`] named has come.
     Tick,
 }
 

@@ -138,17 +138,17 @@ impl Machine {
         self.next_probe
     }
 
-    /// See [`Observed::restarts`].
+    /// See [`crate::model::Observed::restarts`].
     pub fn restarts(&self) -> u32 {
         self.restarts
     }
 
-    /// See [`Observed::last_exit`].
+    /// See [`crate::model::Observed::last_exit`].
     pub fn last_exit(&self) -> Option<ExitRecord> {
         self.last_exit
     }
 
-    /// See [`Observed::notes`].
+    /// See [`crate::model::Observed::notes`].
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
