@@ -120,9 +120,7 @@ mod tests {
     }
 
     /// Takes all descriptors that are left; not for a process with other tests in it.
-    #[tokio::test]
-    #[ignore = "run by `a_lack_of_descriptors_says_nothing_about_the_service` in a process of its own"]
-    async fn probes_without_descriptors() {
+    async fn probe_without_descriptors() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let prober = Prober::new();
@@ -142,13 +140,21 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_lack_of_descriptors_says_nothing_about_the_service() {
-        let inner = "health::prober::tests::probes_without_descriptors";
+    /// Set for the process that takes all of its descriptors.
+    const VARIABLE: &str = "PROVISIONING_TEST_TAKES_ALL_DESCRIPTORS";
+
+    #[tokio::test]
+    async fn a_lack_of_descriptors_says_nothing_about_the_service() {
+        if std::env::var_os(VARIABLE).is_some() {
+            return probe_without_descriptors().await;
+        }
+        let name = concat!(module_path!(), "::a_lack_of_descriptors_says_nothing_about_the_service");
         let output = std::process::Command::new("sh")
             .arg("-c")
-            .arg(format!("ulimit -n 64 && exec \"$0\" --ignored --exact {inner}"))
+            .arg("ulimit -n 64 && exec \"$0\" --exact \"$1\"")
             .arg(std::env::current_exe().unwrap())
+            .arg(name.split_once("::").unwrap().1)
+            .env(VARIABLE, "1")
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
