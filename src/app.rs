@@ -1,5 +1,7 @@
 //! The composition root: puts adapters, engine and face together. No logic of its own.
 
+mod adapters;
+
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,13 +10,14 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 
+use self::adapters::Adapters;
 use crate::backends::ByMode;
 use crate::backends::binary::{BinaryBackend, Settings, ShimProgram};
 use crate::cli::{self, ConsoleKind, Exit, Purpose, Root, Session, Setup, SetupError};
 use crate::config::{self, Environment, Fingerprint, Found};
 use crate::engine::handle::Handle;
 use crate::engine::operation::{Request, Targets, Verb};
-use crate::engine::ports::{Host, OutputSource};
+use crate::engine::ports::OutputSource;
 use crate::engine::{self, Options, Ports};
 use crate::health::Prober;
 use crate::host::{Places, System};
@@ -225,43 +228,19 @@ fn ports(environment: &Environment, layout: &Layout) -> Result<(Ports, Arc<dyn O
         docker_host: variable("DOCKER_HOST"),
         kubeconfig: variable("KUBECONFIG"),
     };
-    let backend = ByMode::new().with(Mode::Binary, Arc::new(binary));
-    let (backend, host, output) = with_docker(backend, Arc::new(System::new(places)), environment, layout);
+    let adapters =
+        Adapters { backend: ByMode::new().with(Mode::Binary, Arc::new(binary)), host: Arc::new(System::new(places)) };
+    let Adapters { backend, host } = adapters.with_engines(environment, layout);
+    let backend = Arc::new(backend);
+    let output: Arc<dyn OutputSource> = backend.clone();
     let ports = Ports {
-        backend: Arc::new(backend),
+        backend,
         probe: Arc::new(Prober::new()),
         host,
         store: Arc::new(Timeline::new(layout)),
         logs: Arc::new(AllLogs::new(FileLogs::new(layout.clone()), Arc::clone(&output))),
     };
     Ok((ports, output))
-}
-
-#[cfg(feature = "docker")]
-fn with_docker(
-    backend: ByMode,
-    host: Arc<dyn Host>,
-    environment: &Environment,
-    layout: &Layout,
-) -> (ByMode, Arc<dyn Host>, Arc<dyn OutputSource>) {
-    use crate::backends::docker::{DockerBackend, HostWithContainers, Settings};
-
-    let docker_host = environment.variables.get(OsStr::new("DOCKER_HOST")).map(|host| host.to_string_lossy().into());
-    let docker = DockerBackend::new(Settings { layout: layout.clone(), docker_host });
-    let host = Arc::new(HostWithContainers::new(host, docker.clone()));
-    (backend.with(Mode::Docker, Arc::new(docker.clone())), host, Arc::new(docker))
-}
-
-#[cfg(not(feature = "docker"))]
-fn with_docker(
-    backend: ByMode,
-    host: Arc<dyn Host>,
-    _environment: &Environment,
-    _layout: &Layout,
-) -> (ByMode, Arc<dyn Host>, Arc<dyn OutputSource>) {
-    use crate::engine::ports::NoOutput;
-
-    (backend, host, Arc::new(NoOutput))
 }
 
 /// Keeps the registry for the console.

@@ -1,6 +1,7 @@
-//! One backend over all modes: hands each service to the adapter of its mode.
+//! One backend over all modes: hands each service, and the question for its output, to the adapter of its mode.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::engine::ports::{Backend, BackendError, ErrorKind, StopError};
+use crate::engine::ports::{Backend, BackendError, ErrorKind, Following, Output, OutputSource, StopError};
 use crate::model::{Launch, Mode, Observed, ServiceId, ServiceSpec, StopHow};
 use crate::preflight::Requirement;
 
@@ -19,6 +20,8 @@ const CAPACITY: usize = 64;
 #[derive(Default)]
 pub struct ByMode {
     adapters: BTreeMap<Mode, Arc<dyn Backend>>,
+    /// Those of them whose services write to no log file of ours.
+    streams: BTreeMap<Mode, Arc<dyn OutputSource>>,
     /// Carry hints; they end with this.
     carriers: Mutex<JoinSet<()>>,
 }
@@ -36,9 +39,28 @@ impl ByMode {
         self
     }
 
+    /// With this adapter for `mode`, which also has the output of its services.
+    #[must_use]
+    pub fn with_streams(mut self, mode: Mode, adapter: Arc<impl Backend + OutputSource + 'static>) -> Self {
+        self.streams.insert(mode, adapter.clone());
+        self.with(mode, adapter)
+    }
+
     fn of(&self, spec: &ServiceSpec) -> Result<&dyn Backend, BackendError> {
         let mode = spec.deployment.mode();
         self.adapters.get(&mode).map(AsRef::as_ref).ok_or_else(|| unsupported(mode))
+    }
+}
+
+impl fmt::Debug for ByMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.adapters.keys()).finish()
+    }
+}
+
+impl OutputSource for ByMode {
+    fn output(&self, spec: &ServiceSpec, n_lines: usize, following: Following) -> Option<mpsc::Receiver<Vec<Output>>> {
+        self.streams.get(&spec.deployment.mode())?.output(spec, n_lines, following)
     }
 }
 

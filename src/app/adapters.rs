@@ -1,0 +1,44 @@
+//! The adapters of this build: those that a feature can leave out are put in here, one function each.
+
+use std::sync::Arc;
+
+use crate::backends::ByMode;
+use crate::config::Environment;
+use crate::engine::ports::Host;
+use crate::store::Layout;
+
+/// What the engine is given to act on services and to look at the machine.
+pub(super) struct Adapters {
+    /// One adapter for each mode.
+    pub(super) backend: ByMode,
+    /// What is known of the machine; adapters of other engines add what they see.
+    pub(super) host: Arc<dyn Host>,
+}
+
+impl Adapters {
+    /// With those of other engines that this build has.
+    pub(super) fn with_engines(self, environment: &Environment, layout: &Layout) -> Self {
+        self.with_docker(environment, layout)
+    }
+
+    #[cfg(feature = "docker")]
+    fn with_docker(self, environment: &Environment, layout: &Layout) -> Self {
+        use std::ffi::OsStr;
+
+        use crate::backends::docker::{DockerBackend, HostWithContainers, Settings};
+        use crate::model::Mode;
+
+        let docker_host =
+            environment.variables.get(OsStr::new("DOCKER_HOST")).map(|host| host.to_string_lossy().into());
+        let docker = DockerBackend::new(Settings { layout: layout.clone(), docker_host });
+        Self {
+            host: Arc::new(HostWithContainers::new(self.host, docker.clone())),
+            backend: self.backend.with_streams(Mode::Docker, Arc::new(docker)),
+        }
+    }
+
+    #[cfg(not(feature = "docker"))]
+    fn with_docker(self, _environment: &Environment, _layout: &Layout) -> Self {
+        self
+    }
+}
