@@ -1,0 +1,8 @@
+//! Kubernetes mode.
+
+mod cluster;
+mod credentials;
+mod judge;
+mod objects;
+mod refusal;
+mod trouble;
