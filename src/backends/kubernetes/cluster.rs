@@ -356,11 +356,9 @@ impl Cluster {
         if response.status().is_success() {
             return Ok(response);
         }
-        let header = |name: &str| {
-            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-        };
-        let (status, content_type, retry_after) =
-            (response.status().as_u16(), header("content-type").unwrap_or_default(), header("retry-after"));
+        let status = response.status().as_u16();
+        let content_type = header(&response, "content-type").unwrap_or_default();
+        let retry_after = header(&response, "retry-after");
         let body = response.into_body().collect_bytes().await.map_err(|error| transport(&session.server, &error))?;
         let body = body.get(..MAX_ERROR.min(body.len())).unwrap_or_default();
         let answer = ErrorAnswer { status, content_type: &content_type, retry_after: retry_after.as_deref(), body };
@@ -382,6 +380,10 @@ fn unusable(why: &str) -> Refusal {
 
 fn unreadable(file: &Path, error: &io::Error) -> Refusal {
     unusable(&format!("{}: {error}", file.display())).with_remedy(format!("make {} readable for you", file.display()))
+}
+
+fn header(response: &Response<Body>, name: &str) -> Option<String> {
+    response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
 /// `299 - "text"`, with quotes in the text escaped.

@@ -5,4 +5,6 @@ mod credentials;
 mod judge;
 mod objects;
 mod refusal;
+mod shelf;
 mod trouble;
+mod watch;
