@@ -1,6 +1,7 @@
 //! Docker mode against the real engine of this machine, with images that hold nothing but the test program. Without an engine, each
 //! test says so and passes. Everything that is made has a name of its own and is removed.
 
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
