@@ -2,9 +2,7 @@
 //! test says so and passes. Everything that is made has a name of its own and is removed.
 
 use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -23,18 +21,7 @@ use provisioning::preflight::{ConflictKind, Requirement};
 use provisioning::store::Layout;
 
 use crate::process::{DEADLINE, is_present, program};
-use crate::support::program::compiled;
-
-fn docker(arguments: &[&str]) -> Output {
-    Command::new("docker").args(arguments).stdin(Stdio::null()).output().expect("docker runs")
-}
-
-#[track_caller]
-fn must(arguments: &[&str]) -> String {
-    let output = docker(arguments);
-    assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
+use crate::support::engine::{docker, engine_answers, import, must};
 
 /// One service of Docker mode in a home of its own.
 struct Fixture {
@@ -47,15 +34,7 @@ struct Fixture {
 impl Fixture {
     /// An image whose only program gets these arguments. `None`, loudly, where there is no engine.
     fn new(arguments: &[&str]) -> Option<Self> {
-        let has_engine = Command::new("docker")
-            .args(["version", "--format", "{{.Server.Version}}"])
-            .stdin(Stdio::null())
-            .output()
-            .is_ok_and(|output| output.status.success());
-        if !has_engine {
-            let thread = std::thread::current();
-            let test = thread.name().unwrap_or("a test").to_owned();
-            writeln!(std::io::stderr(), "SKIPPED, no Docker Engine answers here: {test}").expect("stderr");
+        if !engine_answers() {
             return None;
         }
         static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -125,33 +104,6 @@ impl Drop for Fixture {
         docker(&["rm", "-f", &self.name]);
         docker(&["rmi", "-f", &self.name]);
     }
-}
-
-/// The test program for an image that holds nothing else.
-fn static_service() -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| compiled("static-service", &["-C", "target-feature=+crt-static"])).clone()
-}
-
-/// Makes an image from nothing but the test program.
-fn import(name: &str, arguments: &[&str]) {
-    let program = static_service();
-    let words: Vec<String> =
-        std::iter::once("/static-service").chain(arguments.iter().copied()).map(|word| format!("{word:?}")).collect();
-    let mut tar = Command::new("tar")
-        .arg("-C")
-        .arg(program.parent().expect("directory"))
-        .args(["-c", "static-service"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("tar");
-    let imported = Command::new("docker")
-        .args(["import", "--change", &format!("CMD [{}]", words.join(", ")), "-", name])
-        .stdin(tar.stdout.take().expect("stdout"))
-        .output()
-        .expect("docker");
-    assert!(tar.wait().expect("tar").success());
-    assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
 }
 
 fn free_port() -> u16 {

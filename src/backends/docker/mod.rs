@@ -6,27 +6,27 @@
 //! was made, it is made anew at its next start, so that a restart applies what the registry says. Volumes are never removed.
 
 mod container;
-mod engine;
 mod launch;
 mod look;
 mod output;
-mod record;
 mod requirements;
 mod stop;
 mod strangers;
-mod watch;
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 
+use crate::backends::containers::{self, Clock, Container, Engine, Records, Run, Watch};
 use crate::engine::ports::{Backend, BackendError, ErrorKind, StopError};
 use crate::model::{Deployment, DockerSpec, Launch, Observed, ServiceId, ServiceSpec, StopHow};
 use crate::preflight::Requirement;
 use crate::store::Layout;
+use crate::store::state::Phase;
 
 pub use strangers::HostWithContainers;
 
@@ -42,13 +42,13 @@ pub struct Settings {
 /// Starts, stops and observes services of Docker mode. Cheap to clone: clones share one client and one watch.
 #[derive(Debug, Clone)]
 pub struct DockerBackend {
-    engine: Arc<engine::Engine>,
+    engine: Arc<Engine>,
     layout: Layout,
     /// The value of the label that makes a container ours.
     home: String,
-    watch: Arc<watch::Watch>,
-    /// One moment on both clocks, so that a moment of the engine's is always the same one on ours.
-    began: (Instant, SystemTime),
+    records: Records,
+    watch: Arc<Watch>,
+    clock: Clock,
 }
 
 impl DockerBackend {
@@ -56,12 +56,30 @@ impl DockerBackend {
     pub fn new(settings: Settings) -> Self {
         let Settings { layout, docker_host } = settings;
         Self {
-            engine: Arc::new(engine::Engine::new(docker_host.filter(|host| !host.is_empty()))),
+            engine: Arc::new(Engine::new(docker_host.filter(|host| !host.is_empty()))),
             home: home_label(&layout),
+            records: Records::new(layout.clone()),
             layout,
             watch: Arc::default(),
-            began: (Instant::now(), SystemTime::now()),
+            clock: Clock::new(),
         }
+    }
+
+    /// Writes what is wanted, for every copy of the tool. Wants the lock to be held.
+    fn write(
+        &self,
+        lock: &File,
+        id: &ServiceId,
+        phase: Phase,
+        container: Option<&Container>,
+    ) -> Result<(), BackendError> {
+        let hash = container.and_then(|it| it.label(container::SPEC_LABEL));
+        let run = Run {
+            started_at: container.and_then(Container::started_millis),
+            spec_hash: hash.and_then(|hash| u64::from_str_radix(hash, 16).ok()).unwrap_or_default(),
+            compose: None,
+        };
+        self.records.write(lock, id, phase, run)
     }
 }
 
@@ -109,7 +127,7 @@ impl Backend for DockerBackend {
     }
 
     fn changes(&self) -> mpsc::Receiver<ServiceId> {
-        watch::subscribe(&self.watch, &self.engine)
+        containers::subscribe(&self.watch, &self.engine)
     }
 }
 

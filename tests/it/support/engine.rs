@@ -1,0 +1,64 @@
+//! The container engine of this machine, and images that hold nothing but the test program.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use super::program::compiled;
+
+/// Types it.
+pub(crate) fn docker(arguments: &[&str]) -> Output {
+    Command::new("docker").args(arguments).stdin(Stdio::null()).output().expect("docker runs")
+}
+
+/// The same for a command that has to succeed.
+#[track_caller]
+pub(crate) fn must(arguments: &[&str]) -> String {
+    let output = docker(arguments);
+    assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Whether tests can use it. Says so loudly where not.
+pub(crate) fn engine_answers() -> bool {
+    let answers = docker_found(&["version", "--format", "{{.Server.Version}}"]);
+    if !answers {
+        let thread = std::thread::current();
+        let test = thread.name().unwrap_or("a test").to_owned();
+        writeln!(std::io::stderr(), "SKIPPED, no Docker Engine answers here: {test}").expect("stderr");
+    }
+    answers
+}
+
+fn docker_found(arguments: &[&str]) -> bool {
+    let output = Command::new("docker").args(arguments).stdin(Stdio::null()).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// The test program for an image that holds nothing else.
+fn static_service() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| compiled("static-service", &["-C", "target-feature=+crt-static"])).clone()
+}
+
+/// Makes an image from nothing but the test program.
+pub(crate) fn import(name: &str, arguments: &[&str]) {
+    let program = static_service();
+    let words: Vec<String> =
+        std::iter::once("/static-service").chain(arguments.iter().copied()).map(|word| format!("{word:?}")).collect();
+    let mut tar = Command::new("tar")
+        .arg("-C")
+        .arg(program.parent().expect("directory"))
+        .args(["-c", "static-service"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("tar");
+    let imported = Command::new("docker")
+        .args(["import", "--change", &format!("CMD [{}]", words.join(", ")), "-", name])
+        .stdin(tar.stdout.take().expect("stdout"))
+        .output()
+        .expect("docker");
+    assert!(tar.wait().expect("tar").success());
+    assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+}
