@@ -17,7 +17,7 @@ use provisioning::host::{Places, System};
 use provisioning::logs::{AllLogs, FileLogs};
 use provisioning::model::{
     Check, Deployment, DockerSpec, Ending, FailureReason, Instance, Intent, LaunchOrigin, Observed, Presence,
-    ProbeOutcome, ProbeVerdict, RestartOnFailure, ServiceSpec, StopHow,
+    ProbeOutcome, ProbeVerdict, RestartOnFailure, ServiceSpec, StartHow, StopHow,
 };
 use provisioning::preflight::{ConflictKind, Requirement};
 use provisioning::store::Layout;
@@ -73,7 +73,7 @@ impl Fixture {
             restart_policy: None,
         });
         let docker_host = std::env::var("DOCKER_HOST").ok();
-        let backend = DockerBackend::new(Settings { layout, docker_host });
+        let backend = DockerBackend::new(Settings { layout, docker_host, docker_config: None });
         Some(Self { home, backend, name, spec })
     }
 
@@ -87,7 +87,11 @@ impl Fixture {
     /// Another copy of the tool on the same home.
     fn another_backend(&self) -> DockerBackend {
         let docker_host = std::env::var("DOCKER_HOST").ok();
-        DockerBackend::new(Settings { layout: Layout::new(self.home.path().join("services")), docker_host })
+        DockerBackend::new(Settings {
+            layout: Layout::new(self.home.path().join("services")),
+            docker_host,
+            docker_config: None,
+        })
     }
 
     async fn observe(&self) -> Observed {
@@ -168,7 +172,7 @@ async fn a_container_is_made_as_the_registry_says_and_is_healthy_by_its_publishe
     it.docker_spec().ports = vec![format!("127.0.0.1:{port}:80"), format!("{udp}:53/udp")];
     it.docker_spec().volumes = vec![format!("{volume}:/data:ro")];
     it.spec.startup.restart_on_failure = RestartOnFailure::UpTo { max_restarts: 3 };
-    let launch = it.backend.start(&it.spec).await.expect("starts");
+    let launch = it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts");
     assert_eq!(launch.origin, LaunchOrigin::Started);
 
     let check = Check::Tcp { host: "127.0.0.1".to_owned(), port };
@@ -189,7 +193,7 @@ async fn a_container_is_made_as_the_registry_says_and_is_healthy_by_its_publishe
     assert_eq!(it.inspect("{{(index (index .HostConfig.PortBindings \"53/udp\") 0).HostPort}}"), udp.to_string());
     assert_eq!(it.inspect("{{index .Config.Labels \"provisioning.service\"}}"), "web");
 
-    let again = it.another_backend().start(&it.spec).await.expect("found");
+    let again = it.another_backend().start(&it.spec, StartHow::AsItIs).await.expect("found");
     assert_eq!((again.origin, &again.instance), (LaunchOrigin::FoundRunning, &launch.instance));
     let observed = it.observe().await;
     assert!(is_present(&observed.presence), "{observed:?}");
@@ -205,7 +209,7 @@ async fn a_container_killed_by_hand_is_told_within_200_ms_and_shown_as_failed() 
     // The other tests keep the engine busy: what counts is how quick it can be.
     while took.iter().all(|took| *took >= Duration::from_millis(200)) {
         assert!(took.len() < 5, "{took:?}");
-        it.backend.start(&it.spec).await.expect("starts");
+        it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts");
         assert!(is_present(&it.backend.observe(&it.spec).await.expect("observation").presence));
         // What the stream tells of the start itself: from then on it is heard.
         tokio::time::timeout(DEADLINE, changes.recv()).await.expect("a hint").expect("a watch");
@@ -234,13 +238,13 @@ async fn a_container_killed_by_hand_is_told_within_200_ms_and_shown_as_failed() 
 #[tokio::test]
 async fn a_container_stopped_by_hand_is_stopped_and_one_that_dies_has_failed() {
     let Some(it) = Fixture::new(&GOOD) else { return };
-    it.backend.start(&it.spec).await.expect("starts");
+    it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts");
     it.until_it_has_said("ready");
     must(&["stop", &it.name]);
     assert_eq!(it.observe().await.presence, Presence::Absent);
 
     let Some(it) = Fixture::new(&["--after-ms", "50", "--exit", "7"]) else { return };
-    it.backend.start(&it.spec).await.expect("starts");
+    it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts");
     let observed = it.until("failed", |presence| matches!(presence, Presence::Failed { .. })).await;
     assert_eq!(observed.last_exit.expect("an exit").ending, Ending::Exited(7));
 }
@@ -249,7 +253,7 @@ async fn a_container_stopped_by_hand_is_stopped_and_one_that_dies_has_failed() {
 async fn the_engine_restarts_what_dies_and_nobody_else_does() {
     let Some(mut it) = Fixture::new(&["--after-ms", "20", "--exit", "3"]) else { return };
     it.spec.startup.restart_on_failure = RestartOnFailure::UpTo { max_restarts: 2 };
-    it.backend.start(&it.spec).await.expect("starts");
+    it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts");
     let gave_up = |presence: &Presence| {
         matches!(
             presence,
@@ -262,7 +266,7 @@ async fn the_engine_restarts_what_dies_and_nobody_else_does() {
 #[tokio::test]
 async fn a_stop_asks_and_leaves_what_does_not_go_unless_it_is_forced() {
     let Some(it) = Fixture::new(&["--print", "ready"]) else { return };
-    it.backend.start(&it.spec).await.expect("starts");
+    it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts");
     it.until_it_has_said("ready");
     let grace = Duration::from_millis(300);
     let begun = Instant::now();
@@ -278,7 +282,7 @@ async fn a_stop_asks_and_leaves_what_does_not_go_unless_it_is_forced() {
     assert_eq!((observed.presence, observed.intent), (Presence::Absent, Some(Intent::Down)));
     it.backend.stop(&it.spec, StopHow::Ask, grace).await.expect("nothing runs");
 
-    it.backend.start(&it.spec).await.expect("starts again");
+    it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts again");
     it.backend.stop(&it.spec, StopHow::Kill, grace).await.expect("killed");
     assert_eq!(it.inspect("{{.State.Running}}"), "false");
 }
@@ -290,12 +294,12 @@ async fn a_stopped_container_is_started_again_and_made_anew_only_when_the_regist
         Instance::Container { id, .. } => id.clone(),
         other => panic!("{other:?}"),
     };
-    let first = it.backend.start(&it.spec).await.expect("starts").instance;
+    let first = it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts").instance;
     it.until_it_has_said("ready");
     let begun = Instant::now();
     it.backend.stop(&it.spec, StopHow::Ask, DEADLINE).await.expect("stops");
     assert!(begun.elapsed() < Duration::from_secs(5), "a stop lasts as long as the service takes, not longer");
-    let second = it.backend.start(&it.spec).await.expect("starts").instance;
+    let second = it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts").instance;
     assert_eq!(id(&first), id(&second));
     assert_ne!(first, second, "another run is another instance");
 
@@ -304,7 +308,7 @@ async fn a_stopped_container_is_started_again_and_made_anew_only_when_the_regist
     let observed = it.observe().await;
     assert!(observed.notes.iter().any(|note| note.contains("a restart applies it")), "{observed:?}");
     it.backend.stop(&it.spec, StopHow::AskThenKill, DEADLINE).await.expect("stops");
-    let third = it.backend.start(&it.spec).await.expect("starts").instance;
+    let third = it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts").instance;
     assert_ne!(id(&second), id(&third));
     assert_eq!(it.inspect("{{.HostConfig.RestartPolicy.Name}}"), "unless-stopped");
     it.backend.stop(&it.spec, StopHow::Kill, DEADLINE).await.expect("stops");
@@ -314,7 +318,7 @@ async fn a_stopped_container_is_started_again_and_made_anew_only_when_the_regist
 async fn a_container_of_the_name_that_is_not_ours_is_a_conflict_and_never_touched() {
     let Some(it) = Fixture::new(&GOOD) else { return };
     let id = must(&["run", "-d", "--name", &it.name, &it.name]);
-    let error = it.backend.start(&it.spec).await.expect_err("a conflict");
+    let error = it.backend.start(&it.spec, StartHow::AsItIs).await.expect_err("a conflict");
     assert!(error.message.contains("not ours"), "{error}");
     it.backend.stop(&it.spec, StopHow::Kill, DEADLINE).await.expect("nothing of ours runs");
     let observed = it.observe().await;
@@ -338,7 +342,7 @@ async fn a_port_in_use_and_an_image_that_is_nowhere_are_said_with_what_to_do() {
     let port = taken.local_addr().expect("address").port();
     it.docker_spec().ports = vec![format!("127.0.0.1:{port}:80")];
     assert!(it.spec.host_ports().contains(&port), "pre-flight looks at it");
-    let error = it.backend.start(&it.spec).await.expect_err("the port is taken");
+    let error = it.backend.start(&it.spec, StartHow::AsItIs).await.expect_err("the port is taken");
     assert!(error.message.contains("in use") && error.remedy.is_some(), "{error:?}");
     let observed = it.observe().await;
     assert!(
@@ -346,13 +350,13 @@ async fn a_port_in_use_and_an_image_that_is_nowhere_are_said_with_what_to_do() {
         "another copy sees it too: {observed:?}"
     );
     drop(taken);
-    it.backend.start(&it.spec).await.expect("starts once the port is free");
+    it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts once the port is free");
 
     let Some(mut it) = Fixture::new(&GOOD) else { return };
     it.docker_spec().image = "127.0.0.1:1/nowhere:1".to_owned();
     let requirements = it.backend.requirements(&it.spec).await;
     assert!(requirements.iter().any(|it| matches!(it, Requirement::Image { is_here: false, .. })), "{requirements:?}");
-    let error = it.backend.start(&it.spec).await.expect_err("no registry");
+    let error = it.backend.start(&it.spec, StartHow::AsItIs).await.expect_err("no registry");
     assert!(error.message.contains("cannot be pulled"), "{error:?}");
     assert_eq!(error.remedy.as_deref(), Some("docker pull 127.0.0.1:1/nowhere:1"));
 }
@@ -362,7 +366,7 @@ async fn an_engine_that_cannot_be_reached_makes_the_state_unknown_with_the_reaso
     let home = tempfile::tempdir().expect("directory");
     let layout = Layout::new(home.path().join("services"));
     let docker_host = Some("unix:///nonexistent/docker.sock".to_owned());
-    let backend = DockerBackend::new(Settings { layout, docker_host });
+    let backend = DockerBackend::new(Settings { layout, docker_host, docker_config: None });
     let mut spec = program("web", "/service".into(), &[]);
     spec.deployment = Deployment::Docker(DockerSpec {
         image: "a".to_owned(),
@@ -402,7 +406,7 @@ async fn output_is_followed_across_restarts_and_recreation_without_a_lost_or_dou
     let script = ["--end-on-term", "--print", "one", "--complain", "two", "--after-ms", "20", "--print", "three"];
     let Some(mut it) = Fixture::new(&script) else { return };
     let mut followed = it.backend.output(&it.spec, 10, Following::Yes).expect("a stream");
-    it.backend.start(&it.spec).await.expect("starts");
+    it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts");
     let sorted = |mut lines: Vec<String>| {
         // The engine does not promise an order between the two streams.
         lines.retain(|line| !line.starts_with('('));
@@ -411,12 +415,12 @@ async fn output_is_followed_across_restarts_and_recreation_without_a_lost_or_dou
     };
     assert_eq!(sorted(read_to(&mut followed, "three").await), ["one", "three", "two"]);
     it.backend.stop(&it.spec, StopHow::Ask, DEADLINE).await.expect("stops");
-    it.backend.start(&it.spec).await.expect("starts");
+    it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts");
     assert_eq!(sorted(read_to(&mut followed, "three").await), ["[started]", "one", "three", "two"]);
     it.backend.stop(&it.spec, StopHow::Ask, DEADLINE).await.expect("stops");
     it.docker_spec().restart_policy = Some("no".to_owned());
     must(&["rm", &it.name]);
-    it.backend.start(&it.spec).await.expect("starts");
+    it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts");
     assert_eq!(sorted(read_to(&mut followed, "three").await), ["[started]", "one", "three", "two"]);
 
     let mut newest = it.backend.output(&it.spec, 1, Following::No).expect("a stream");
@@ -431,7 +435,7 @@ async fn of_a_failed_start_the_last_words_are_quoted() {
         FileLogs::new(Layout::new(it.home.path().join("services"))),
         std::sync::Arc::new(it.another_backend()),
     );
-    it.backend.start(&it.spec).await.expect("starts");
+    it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts");
     it.until("failed", |presence| matches!(presence, Presence::Failed { .. })).await;
     assert_eq!(logs.last_lines(&it.spec, 10).await, ["bad config"]);
 }
@@ -528,9 +532,9 @@ async fn an_engine_that_goes_away_makes_the_state_unknown_at_once_and_is_found_a
     let way = Way::open(&socket);
     let layout = Layout::new(it.home.path().join("services"));
     let docker_host = Some(format!("unix://{}", socket.display()));
-    let backend = DockerBackend::new(Settings { layout, docker_host });
+    let backend = DockerBackend::new(Settings { layout, docker_host, docker_config: None });
     let mut changes = backend.changes();
-    let running = backend.start(&it.spec).await.expect("starts").instance;
+    let running = backend.start(&it.spec, StartHow::AsItIs).await.expect("starts").instance;
     backend.observe(&it.spec).await.expect("observation");
     let hint = async |changes: &mut tokio::sync::mpsc::Receiver<_>| {
         tokio::time::timeout(DEADLINE, changes.recv()).await.expect("a hint").expect("a watch")
