@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::ContainerStateStatusEnum as Status;
-use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
-};
+use bollard::query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions};
 
-use super::engine::Refusal;
-use super::look::{Container, Found};
+use super::look::Found;
 use super::{DockerBackend, container, docker_spec};
+use crate::backends::containers::{Container, Refusal};
 use crate::engine::ports::{BackendError, ErrorKind};
 use crate::model::{DockerSpec, Launch, LaunchOrigin, ServiceSpec, StartHow};
 use crate::store::state::Phase;
@@ -22,7 +20,7 @@ impl DockerBackend {
     /// See [`crate::engine::ports::Backend::start`].
     pub(super) async fn start_or_find(&self, spec: &ServiceSpec, how: StartHow) -> Result<Launch, BackendError> {
         let docker_spec = docker_spec(spec)?;
-        let lock = self.locked(&spec.id).await?;
+        let lock = self.records.locked(&spec.id).await?;
         let tried = format!("docker could not start {}", spec.id);
         let refused = |refusal: Refusal| refusal.into_error(&tried);
         let docker = self.engine.order().await.map_err(refused)?;
@@ -35,12 +33,12 @@ impl DockerBackend {
         if let Some(container) = found.as_ref().filter(|container| container.is_running()) {
             if !self.is_told_to_stop(spec, container) {
                 if container.status == Status::PAUSED {
-                    docker.unpause_container(&container.id).await.map_err(|e| refused(self.engine.refusal(&e)))?;
+                    self.engine.unpause(&container.id).await.map_err(refused)?;
                 }
                 self.write(&lock, &spec.id, Phase::Running, Some(container))?;
                 return Ok(self.launch(container, LaunchOrigin::FoundRunning));
             }
-            self.wait_until_gone(&container.id, PATIENCE).await.map_err(|_| BackendError {
+            self.engine.wait_until_gone(&container.id, PATIENCE).await.map_err(|_| BackendError {
                 kind: ErrorKind::Transient,
                 message: format!("{} was told to stop and has not ended yet", spec.id),
                 remedy: Some("stop it with --force, then start it again".to_owned()),
@@ -73,7 +71,7 @@ impl DockerBackend {
     }
 
     fn launch(&self, container: &Container, origin: LaunchOrigin) -> Launch {
-        Launch { instance: container.instance(), since: self.since(&container.started_at), origin }
+        Launch { instance: container.instance(), since: self.clock.since(&container.started_at), origin }
     }
 
     /// The id of a container that is as the registry says: the one that is there, or a new one in its place.
@@ -86,16 +84,13 @@ impl DockerBackend {
     ) -> Result<String, Refusal> {
         if found.status == Status::RESTARTING {
             // What somebody asks for now comes now: the pause of the engine's own restart ends.
-            let kill = KillContainerOptionsBuilder::default().signal("SIGKILL").build();
-            match docker.kill_container(&found.id, Some(kill)).await.map_err(|error| self.engine.refusal(&error)) {
-                Ok(()) | Err(Refusal::Conflict(_) | Refusal::NotFound(_)) => {}
-                Err(refusal) => return Err(refusal),
-            }
-            if self.wait_until_gone(&found.id, PATIENCE).await.is_err() {
+            self.engine.signal(&found.id, "SIGKILL").await?;
+            if self.engine.wait_until_gone(&found.id, PATIENCE).await.is_err() {
                 return Err(Refusal::Failed("its restart by the engine cannot be ended".to_owned()));
             }
         }
-        let is_as_registered = how == StartHow::AsItIs && found.spec_hash == container::spec_hash(spec, docker_spec);
+        let is_as_registered = how == StartHow::AsItIs
+            && found.label(container::SPEC_LABEL) == Some(container::spec_hash(spec, docker_spec).as_str());
         // A tag may name another image by now; one that is gone from here is no reason to lose a container that works.
         let is_of_this_image = match docker.inspect_image(&docker_spec.image).await {
             Ok(image) => image.id.is_none_or(|id| id == found.image),
@@ -121,7 +116,7 @@ impl DockerBackend {
     }
 
     fn is_told_to_stop(&self, spec: &ServiceSpec, container: &Container) -> bool {
-        let (record, _) = self.record(&spec.id);
+        let (record, _) = self.records.read(&spec.id);
         record.is_some_and(|it| it.phase == Phase::Stopping && it.started_at == container.started_millis())
     }
 }

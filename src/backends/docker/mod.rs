@@ -8,28 +8,28 @@
 
 mod container;
 mod credentials;
-mod engine;
 mod launch;
 mod look;
 mod output;
 mod pull;
-mod record;
 mod requirements;
 mod stop;
 mod strangers;
-mod watch;
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 
+use crate::backends::containers::{self, Clock, Container, Engine, Records, Run, Watch};
 use crate::engine::ports::{Backend, BackendError, ErrorKind, Preparation, StopError};
 use crate::model::{Deployment, DockerSpec, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
 use crate::preflight::Requirement;
 use crate::store::Layout;
+use crate::store::state::Phase;
 
 pub use strangers::HostWithContainers;
 
@@ -47,14 +47,14 @@ pub struct Settings {
 /// Starts, stops and observes services of Docker mode. Cheap to clone: clones share one client and one watch.
 #[derive(Debug, Clone)]
 pub struct DockerBackend {
-    engine: Arc<engine::Engine>,
+    engine: Arc<Engine>,
     layout: Layout,
     /// The value of the label that makes a container ours.
     home: String,
-    watch: Arc<watch::Watch>,
+    records: Records,
+    watch: Arc<Watch>,
+    clock: Clock,
     config_dir: Option<PathBuf>,
-    /// One moment on both clocks, so that a moment of the engine's is always the same one on ours.
-    began: (Instant, SystemTime),
 }
 
 impl DockerBackend {
@@ -62,13 +62,31 @@ impl DockerBackend {
     pub fn new(settings: Settings) -> Self {
         let Settings { layout, docker_host, docker_config } = settings;
         Self {
-            engine: Arc::new(engine::Engine::new(docker_host.filter(|host| !host.is_empty()))),
+            engine: Arc::new(Engine::new(docker_host.filter(|host| !host.is_empty()))),
             home: home_label(&layout),
+            records: Records::new(layout.clone()),
             layout,
             watch: Arc::default(),
+            clock: Clock::new(),
             config_dir: docker_config,
-            began: (Instant::now(), SystemTime::now()),
         }
+    }
+
+    /// Writes what is wanted, for every copy of the tool. Wants the lock to be held.
+    fn write(
+        &self,
+        lock: &File,
+        id: &ServiceId,
+        phase: Phase,
+        container: Option<&Container>,
+    ) -> Result<(), BackendError> {
+        let hash = container.and_then(|it| it.label(container::SPEC_LABEL));
+        let run = Run {
+            started_at: container.and_then(Container::started_millis),
+            spec_hash: hash.and_then(|hash| u64::from_str_radix(hash, 16).ok()).unwrap_or_default(),
+            compose: None,
+        };
+        self.records.write(lock, id, phase, run)
     }
 }
 
@@ -125,7 +143,7 @@ impl Backend for DockerBackend {
     }
 
     fn changes(&self) -> mpsc::Receiver<ServiceId> {
-        watch::subscribe(&self.watch, &self.engine)
+        containers::subscribe(&self.watch, &self.engine)
     }
 }
 

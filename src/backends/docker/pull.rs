@@ -9,9 +9,9 @@ use futures::StreamExt as _;
 use tokio::time::Instant;
 
 use super::credentials::{self, Login};
-use super::engine::Refusal;
 use super::look::Found;
 use super::{DockerBackend, container, docker_spec};
+use crate::backends::containers::Refusal;
 use crate::engine::ports::{BackendError, ErrorKind, Preparation};
 use crate::model::{ServiceSpec, StartHow};
 
@@ -33,7 +33,8 @@ impl DockerBackend {
         }
         if let (StartHow::AsItIs, Found::Ours(container)) =
             (how, self.find(&spec.id, &docker_spec.container_name).await.map_err(refused)?)
-            && (container.is_running() || container.spec_hash == container::spec_hash(spec, docker_spec))
+            && (container.is_running()
+                || container.label(container::SPEC_LABEL) == Some(container::spec_hash(spec, docker_spec).as_str()))
         {
             // A container that exists needs its image no more.
             return Ok(());
@@ -178,7 +179,7 @@ mod tests {
     use bollard::models::{CreateImageInfo, ProgressDetail};
 
     use super::{Layers, Login, failure};
-    use crate::backends::docker::engine::Refusal;
+    use crate::backends::containers::Refusal;
     use crate::engine::ports::ErrorKind;
 
     fn step(id: &str, status: &str, of: Option<(i64, i64)>) -> CreateImageInfo {

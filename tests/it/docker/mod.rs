@@ -8,10 +8,7 @@ mod pull;
 mod starting;
 mod states;
 
-use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -21,18 +18,7 @@ use provisioning::model::{Deployment, DockerSpec, Observed, Presence, ServiceSpe
 use provisioning::store::Layout;
 
 use crate::process::{DEADLINE, program};
-use crate::support::program::compiled;
-
-fn docker(arguments: &[&str]) -> Output {
-    Command::new("docker").args(arguments).stdin(Stdio::null()).output().expect("docker runs")
-}
-
-#[track_caller]
-fn must(arguments: &[&str]) -> String {
-    let output = docker(arguments);
-    assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
+use crate::support::engine::{docker, engine_answers, import, must};
 
 /// One service of Docker mode in a home of its own.
 struct Fixture {
@@ -45,15 +31,7 @@ struct Fixture {
 impl Fixture {
     /// An image whose only program gets these arguments. `None`, loudly, where there is no engine.
     fn new(arguments: &[&str]) -> Option<Self> {
-        let has_engine = Command::new("docker")
-            .args(["version", "--format", "{{.Server.Version}}"])
-            .stdin(Stdio::null())
-            .output()
-            .is_ok_and(|output| output.status.success());
-        if !has_engine {
-            let thread = std::thread::current();
-            let test = thread.name().unwrap_or("a test").to_owned();
-            writeln!(std::io::stderr(), "SKIPPED, no Docker Engine answers here: {test}").expect("stderr");
+        if !engine_answers() {
             return None;
         }
         static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -135,44 +113,6 @@ impl Drop for Fixture {
         docker(&["rm", "-f", &self.name]);
         docker(&["rmi", "-f", &self.name]);
     }
-}
-
-/// The test program for an image that holds nothing else.
-fn static_service() -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| compiled("static-service", &["-C", "target-feature=+crt-static"])).clone()
-}
-
-/// Makes an image from nothing but the test program.
-fn import(name: &str, arguments: &[&str]) {
-    import_with(name, arguments, None);
-}
-
-/// With a file beside the program.
-fn import_with(name: &str, arguments: &[&str], padding: Option<&[u8]>) {
-    let program = static_service();
-    let words: Vec<String> =
-        std::iter::once("/static-service").chain(arguments.iter().copied()).map(|word| format!("{word:?}")).collect();
-    let beside = tempfile::tempdir().expect("directory");
-    std::fs::write(beside.path().join("padding"), padding.unwrap_or_default()).expect("padding");
-    let mut tar = Command::new("tar")
-        .arg("-c")
-        .arg("-C")
-        .arg(program.parent().expect("directory"))
-        .arg("static-service")
-        .arg("-C")
-        .arg(beside.path())
-        .args(padding.map(|_| "padding"))
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("tar");
-    let imported = Command::new("docker")
-        .args(["import", "--change", &format!("CMD [{}]", words.join(", ")), "-", name])
-        .stdin(tar.stdout.take().expect("stdout"))
-        .output()
-        .expect("docker");
-    assert!(tar.wait().expect("tar").success());
-    assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
 }
 
 fn free_port() -> u16 {

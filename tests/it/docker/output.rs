@@ -5,8 +5,9 @@ use provisioning::logs::{AllLogs, FileLogs};
 use provisioning::model::{Presence, StartHow, StopHow};
 use provisioning::store::Layout;
 
-use super::{Fixture, must};
+use super::Fixture;
 use crate::process::DEADLINE;
+use crate::support::engine::must;
 
 /// Reads until a line is there.
 async fn read_to(receiver: &mut tokio::sync::mpsc::Receiver<Vec<ports::Output>>, last: &str) -> Vec<String> {

@@ -11,8 +11,9 @@ use provisioning::engine::ports::{Backend as _, BackendError, ErrorKind, Prepara
 use provisioning::model::{LaunchOrigin, StartHow, StopHow};
 use provisioning::preflight::Requirement;
 
-use super::{Fixture, GOOD, docker, import_with, must};
+use super::{Fixture, GOOD};
 use crate::process::{DEADLINE, is_present};
+use crate::support::engine::{docker, import_with, must};
 
 /// `bob:s3cret`, as HTTP says it.
 const BOB: &str = "Ym9iOnMzY3JldA==";

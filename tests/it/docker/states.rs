@@ -10,8 +10,9 @@ use provisioning::model::{Ending, FailureReason, Intent, Presence, RestartOnFail
 use provisioning::preflight::{ConflictKind, Requirement};
 use provisioning::store::Layout;
 
-use super::{Fixture, GOOD, must};
+use super::{Fixture, GOOD};
 use crate::process::{DEADLINE, is_present};
+use crate::support::engine::must;
 
 #[tokio::test]
 async fn a_container_killed_by_hand_is_told_within_200_ms_and_shown_as_failed() {
