@@ -252,6 +252,7 @@ pub fn step(machine: Machine, input: Input, now: Instant) -> Step {
         Input::StartAbandoned => turn.start_abandoned(),
         Input::Launched(launch) => turn.launched(launch),
         Input::LaunchFailed { message, remedy } => turn.launch_failed(message, remedy),
+        Input::LaunchGivenUp => turn.launch_given_up(),
         Input::StopRequested { how, grace } => turn.stop_requested(how, grace),
         Input::StopReported(result) => turn.stop_reported(result),
         Input::Observed(Ok(observed)) => turn.observed(observed),

@@ -235,6 +235,7 @@ pub(super) fn stopped(spec: &Arc<ServiceSpec>, now: Instant) -> ServiceSnapshot 
         intent: None,
         state: ServiceState::Stopped,
         last_probe: None,
+        preparing: None,
         history: Arc::default(),
         restarts: 0,
         last_exit: None,
