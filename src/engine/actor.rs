@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{Notify, Semaphore, broadcast, mpsc};
+use tokio::sync::{Notify, Semaphore, broadcast, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::ports::StopError;
+use super::ports::{Preparation, StopError};
 use super::supervisor::Ports;
 use crate::lifecycle::machine::{Effect, Input, Machine, Policy, StartEnd, Step, StopEnd, StopFailure, step};
 use crate::model::{
-    Actor as Cause, EDITED_NOTE, Event, Happening, Health, HealthHistory, Launch, LaunchOrigin, ProbeOutcome,
-    ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StateKind, StopHow,
+    Actor as Cause, EDITED_NOTE, Event, Happening, Health, HealthHistory, Launch, LaunchOrigin, ProbeOutcome, Role,
+    ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StartHow, StateKind, StopHow,
 };
 
 /// All services that start together probe at most this often.
@@ -30,7 +31,7 @@ const MIN_LAUNCHES_AT_ONCE: usize = 4;
 #[derive(Debug)]
 pub(super) enum Order {
     /// Run, after these are ready. News comes until [`News::StartEnded`].
-    Start { on: Vec<ServiceId>, cause: Cause, news: mpsc::Sender<(ServiceId, News)> },
+    Start { on: Vec<ServiceId>, how: StartHow, cause: Cause, news: mpsc::Sender<(ServiceId, News)> },
     /// One of them is ready.
     DependencyReady(ServiceId),
     /// Stop waiting for them.
@@ -45,6 +46,8 @@ pub(super) enum Order {
 #[derive(Debug)]
 pub(super) enum News {
     StartBegan,
+    /// Something is fetched first. Comes once for each start.
+    Preparing(String),
     Launched(Launch),
     StartEnded(StartEnd),
     StopEnded(StopEnd),
@@ -85,6 +88,27 @@ impl Crowd {
     }
 }
 
+/// What a launch fetches before it begins.
+struct Fetching {
+    /// How far it is.
+    words: watch::Receiver<Option<String>>,
+    /// Ends it.
+    given_up: CancellationToken,
+    is_told: bool,
+}
+
+/// Ends when there are new words. Cancel safe.
+async fn fetched_more(fetching: Option<&mut Fetching>) {
+    let has_more = match fetching {
+        Some(fetching) => fetching.words.changed().await.is_ok(),
+        None => false,
+    };
+    // Whoever tells has told everything.
+    if !has_more {
+        std::future::pending().await
+    }
+}
+
 /// One service's task.
 pub(super) struct Actor {
     /// What the registry says.
@@ -97,6 +121,11 @@ pub(super) struct Actor {
     ports: Ports,
     crowd: Crowd,
     is_counted_as_starting: bool,
+    roles: watch::Receiver<Role>,
+    /// How the coming launch is meant, by the strongest of those who asked for it.
+    start_how: StartHow,
+    /// What the launch that is under way fetches first.
+    preparation: Option<Fetching>,
     cause: Cause,
     start_news: Vec<mpsc::Sender<(ServiceId, News)>>,
     stop_news: Vec<mpsc::Sender<(ServiceId, News)>>,
@@ -114,18 +143,22 @@ impl Actor {
         policy: Policy,
         ports: Ports,
         crowd: Crowd,
+        roles: watch::Receiver<Role>,
         reports: mpsc::Sender<Report>,
         events: broadcast::Sender<Event>,
         hint: Arc<Notify>,
     ) -> Self {
         Self {
             machine: Machine::new(policy, Instant::now().into_std()),
+            roles,
             spec,
             launched: None,
             history: Arc::default(),
             ports,
             crowd,
             is_counted_as_starting: false,
+            start_how: StartHow::default(),
+            preparation: None,
             cause: Cause::Outside,
             start_news: Vec::new(),
             stop_news: Vec::new(),
@@ -146,9 +179,12 @@ impl Actor {
         enum Heard {
             Order(Option<Order>),
             Hint,
+            Role,
             Task(Result<Input, JoinError>),
+            Prepared,
             Tick,
         }
+        self.take_role();
         let observed = self.observe().await;
         self.take(observed);
         self.report().await;
@@ -158,6 +194,8 @@ impl Actor {
                 order = orders.recv() => Heard::Order(order),
                 Some(ended) = self.tasks.join_next() => Heard::Task(ended),
                 () = self.hint.notified() => Heard::Hint,
+                Ok(()) = self.roles.changed() => Heard::Role,
+                () = fetched_more(self.preparation.as_mut()) => Heard::Prepared,
                 () = sleep_until(wake) => Heard::Tick,
             };
             match heard {
@@ -175,22 +213,38 @@ impl Actor {
                     let observed = self.observe().await;
                     self.take(observed);
                 }
+                Heard::Role => {
+                    self.take_role();
+                    // A guardian that died while nobody led is replaced now.
+                    self.hint.notify_one();
+                }
+                Heard::Prepared => self.tell_preparation(),
                 Heard::Tick => self.take(Input::Tick),
             }
             self.report().await;
         }
     }
 
+    fn take_role(&mut self) {
+        let role = *self.roles.borrow_and_update();
+        self.machine.lead(role, Instant::now().into_std());
+    }
+
     fn obey(&mut self, order: Order, policy_of: &impl Fn(&ServiceSpec) -> Policy) {
         match order {
-            Order::Start { on, cause, news } => {
+            Order::Start { on, how, cause, news } => {
                 self.cause = cause;
+                self.start_how = self.start_how.max(how);
                 self.start_news.push(news);
                 self.take(Input::StartRequested { on });
             }
             Order::DependencyReady(id) => self.take(Input::DependencyReady(id)),
-            Order::AbandonStart => self.take(Input::StartAbandoned),
+            Order::AbandonStart => {
+                self.stop_fetching();
+                self.take(Input::StartAbandoned);
+            }
             Order::Stop { how, cause, news } => {
+                self.stop_fetching();
                 self.cause = cause;
                 self.stop_news.push(news);
                 self.take(Input::StopRequested { how, grace: self.spec.startup.stop_timeout });
@@ -231,6 +285,9 @@ impl Actor {
         if !may_have_instance(self.machine.state()) {
             self.launched = None;
         }
+        if !matches!(self.machine.state(), ServiceState::Launching { .. }) {
+            self.preparation = None;
+        }
         self.count_starting();
         self.machine.space_probes(now + self.crowd.probe_spacing());
         for effect in effects {
@@ -256,10 +313,21 @@ impl Actor {
                 self.launched = None;
                 let (backend, spec, launches) =
                     (Arc::clone(&self.ports.backend), Arc::clone(&self.spec), Arc::clone(&self.crowd.launches));
+                let how = std::mem::take(&mut self.start_how);
+                let (news, words) = Preparation::new();
+                let given_up = CancellationToken::new();
+                self.preparation = Some(Fetching { words, given_up: given_up.clone(), is_told: false });
                 self.tasks.spawn(async move {
+                    let prepared = tokio::select! {
+                        prepared = backend.prepare(&spec, how, news) => prepared,
+                        () = given_up.cancelled() => return Input::LaunchGivenUp,
+                    };
+                    if let Err(error) = prepared {
+                        return Input::LaunchFailed { message: error.message, remedy: error.remedy };
+                    }
                     // The semaphore is never closed; a launch without a permit would only be a launch too many.
                     let _permit = launches.acquire_owned().await;
-                    match backend.start(&spec).await {
+                    match backend.start(&spec, how).await {
                         Ok(launch) => Input::Launched(launch),
                         Err(error) => Input::LaunchFailed { message: error.message, remedy: error.remedy },
                     }
@@ -310,6 +378,7 @@ impl Actor {
                 // Only one of those who wait made the instance; the others found it.
                 self.tell_start(|| News::StartEnded(end.clone()));
                 self.start_news.clear();
+                self.start_how = StartHow::default();
                 self.cause = Cause::Outside;
             }
             Effect::StopEnded(end) => {
@@ -350,6 +419,21 @@ impl Actor {
         }
     }
 
+    fn stop_fetching(&self) {
+        if let Some(fetching) = &self.preparation {
+            fetching.given_up.cancel();
+        }
+    }
+
+    fn tell_preparation(&mut self) {
+        let Some(fetching) = &mut self.preparation else { return };
+        let words = fetching.words.borrow_and_update().clone();
+        // Where there are few words, everybody hears them; how it goes on is in the snapshots.
+        if let Some(words) = words.filter(|_| !std::mem::replace(&mut fetching.is_told, true)) {
+            self.tell_start(|| News::Preparing(words.clone()));
+        }
+    }
+
     /// A task of ours panicked: whatever waits for its end hears that it failed, and the truth is looked at again.
     fn task_failed(&mut self, error: &JoinError) {
         tracing::error!(service = %self.spec.id, %error, "a task of the engine failed");
@@ -376,6 +460,7 @@ impl Actor {
             history: Arc::clone(&self.history),
             restarts: self.machine.restarts(),
             last_exit: self.machine.last_exit(),
+            preparing: self.preparation.as_ref().and_then(|fetching| fetching.words.borrow().clone()),
             notes,
         };
         if self.reported.as_ref().is_some_and(|reported| looks_the_same(reported, &snapshot)) {
@@ -410,6 +495,7 @@ fn looks_the_same(a: &ServiceSnapshot, b: &ServiceSnapshot) -> bool {
         && a.last_probe == b.last_probe
         && a.restarts == b.restarts
         && a.last_exit == b.last_exit
+        && a.preparing == b.preparing
         && a.notes == b.notes
 }
 

@@ -27,7 +27,11 @@ pub fn explain(service: &ServiceSnapshot, snapshot: &Snapshot, now: Instant) -> 
             let so_far = if waited.as_secs() > 0 { format!("; {} so far", span(waited)) } else { String::new() };
             format!("waiting for {}{so_far}", cause::chain(on, service.id(), snapshot, now))
         }
-        ServiceState::Launching { deadline } => format!("being started ({})", until_start_timeout(*deadline, now)),
+        ServiceState::Launching { deadline } => match &service.preparing {
+            // No timeout counts while something is fetched.
+            Some(what) => what.clone(),
+            None => format!("being started ({})", until_start_timeout(*deadline, now)),
+        },
         ServiceState::Starting { deadline, .. } => starting(service, *deadline, now),
         ServiceState::Running { health, .. } => {
             return running(service, *health, snapshot, now).map(|text| plain(&text));

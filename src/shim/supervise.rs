@@ -114,6 +114,7 @@ impl Supervisor {
             spec_hash: setting.handover.spec_hash,
             dropped_bytes: 0,
             failure: None,
+            compose: None,
         };
         let mut supervisor = Self {
             setting,
