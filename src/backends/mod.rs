@@ -8,5 +8,7 @@ mod containers;
 pub mod docker;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+#[cfg(any(feature = "docker", feature = "kubernetes"))]
+mod lock;
 
 pub use by_mode::ByMode;

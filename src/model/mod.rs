@@ -22,7 +22,7 @@ pub use event::{Actor, Event, Happening};
 pub use health::{HISTORY_LENGTH, Health, HealthHistory, ProbeOutcome, ProbeReport, ProbeVerdict};
 pub use id::{InvalidName, ServiceId};
 pub use instance::{Ending, ExitRecord, Instance, ProcessIdentity};
-pub use observation::{Guardian, Launch, LaunchOrigin, Observed, Presence, StartHow, StopHow};
+pub use observation::{Guardian, Launch, LaunchOrigin, Observed, Presence, Serves, StartHow, StopHow};
 pub use published_port::{Protocol, PublishedPort};
 pub use registry::{Registry, RegistrySource};
 pub use secret::Secret;

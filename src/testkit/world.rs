@@ -214,6 +214,7 @@ impl Backend for World {
                 Presence::Failed { .. }
                 | Presence::Absent
                 | Presence::Present { .. }
+                | Presence::Arriving { .. }
                 | Presence::Leaving { .. }
                 | Presence::RestartPending { .. } => None,
             };

@@ -3,7 +3,6 @@
 //! The context is chosen once: a `kubectl config use-context` elsewhere does not move a running console to another cluster. Credentials
 //! are read again when they expire, and once when the server does not accept them.
 
-use std::error::Error as _;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
