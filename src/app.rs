@@ -46,7 +46,8 @@ impl Root for App {
             #[cfg(feature = "kubernetes")]
             crate::backends::kubernetes::PLUGIN_ARGUMENT => {
                 let error = crate::backends::kubernetes::become_plugin(arguments);
-                let why = arguments.first().map_or_else(|| error.to_string(), |it| format!("{}: {error}", it.display()));
+                let why =
+                    arguments.first().map_or_else(|| error.to_string(), |it| format!("{}: {error}", it.display()));
                 cli::Printer::of_process().error(&format!("{why}\n"));
                 Some(ExitCode::from(127))
             }

@@ -31,10 +31,7 @@ pub(crate) async fn locked(layout: &Layout, id: &ServiceId) -> Result<File, Back
             Ok(None) => {
                 return Err(BackendError {
                     kind: ErrorKind::Transient,
-                    message: format!(
-                        "{} is held: {id} is being started, or still runs in binary mode",
-                        path.display()
-                    ),
+                    message: format!("{} is held: {id} is being started, or still runs in binary mode", path.display()),
                     remedy: Some(format!("fuser {} shows who holds it", path.display())),
                 });
             }

@@ -36,7 +36,9 @@ pub fn admit_start(state: &ServiceState, checked: Checked) -> Admission {
         ServiceState::Running { health, .. } => match (checked, health) {
             (Checked::No, Health::Unknown | Health::Healthy) | (Checked::Yes, Health::Healthy) => Admission::AlreadySo,
             // Without a check, this is the word of its own engine.
-            (Checked::No, Health::Unhealthy) | (Checked::Yes, Health::Unknown | Health::Unhealthy) => Admission::Accepted,
+            (Checked::No, Health::Unhealthy) | (Checked::Yes, Health::Unknown | Health::Unhealthy) => {
+                Admission::Accepted
+            }
         },
         ServiceState::Stopped
         | ServiceState::Waiting { .. }

@@ -1,12 +1,12 @@
 //! What was last asked of a service, beside what the engine knows: the state file, written by whoever acts.
 
-use std::fs::File;
 use crate::engine::ports::{BackendError, ErrorKind};
 use crate::model::ServiceId;
+use crate::store::Layout;
 use crate::store::directory::{self, Durability};
 use crate::store::state::{ComposeRecord, Phase, ServiceRecord, Wanted};
 use crate::store::state_reader::{self, Found};
-use crate::store::Layout;
+use std::fs::File;
 
 /// The state files of one home.
 #[derive(Debug, Clone)]

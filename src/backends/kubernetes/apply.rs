@@ -46,9 +46,8 @@ impl Kinds {
     /// Where an object is. Only the group's own version is asked, so that a group whose server is down does no harm to others.
     async fn path(&self, cluster: &Cluster, document: &Document, namespace: &str) -> Result<String, Refusal> {
         let version = &document.api_version;
-        let find = |known: &[Resource]| {
-            known.iter().find(|it| it.kind == document.kind && !it.name.contains('/')).cloned()
-        };
+        let find =
+            |known: &[Resource]| known.iter().find(|it| it.kind == document.kind && !it.name.contains('/')).cloned();
         let mut by_version = self.by_version.lock().await;
         let resource = match by_version.get(version).and_then(|known| find(known)) {
             Some(resource) => resource,

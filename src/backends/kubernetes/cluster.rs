@@ -140,7 +140,9 @@ impl Ask {
             target.push('=');
             for byte in value.bytes() {
                 match byte {
-                    b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => target.push(char::from(byte)),
+                    b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                        target.push(char::from(byte))
+                    }
                     other => target.push_str(&format!("%{other:02X}")),
                 }
             }
@@ -204,9 +206,7 @@ impl Cluster {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             let _already_installed = rustls::crypto::ring::default_provider().install_default();
         }
-        let client = ClientBuilder::try_from(config)
-            .map_err(|error| unusable(&chain(&error)))?
-            .build();
+        let client = ClientBuilder::try_from(config).map_err(|error| unusable(&chain(&error)))?.build();
         Ok(Session { client, server: server.trim_end_matches('/').to_owned(), expires })
     }
 
@@ -214,8 +214,9 @@ impl Cluster {
         let Some(kubeconfig) = self.kubeconfig()? else {
             return Config::incluster().inspect(|_| self.remember("in-cluster")).map_err(|_| {
                 let looked = self.files().iter().map(|it| it.display().to_string()).collect::<Vec<_>>().join(", ");
-                Refusal::new(Kind::Configuration, format!("there is no kubeconfig (looked for: {looked})"))
-                    .with_remedy("set KUBECONFIG, or put a configuration at ~/.kube/config; `kubectl version` must work")
+                Refusal::new(Kind::Configuration, format!("there is no kubeconfig (looked for: {looked})")).with_remedy(
+                    "set KUBECONFIG, or put a configuration at ~/.kube/config; `kubectl version` must work",
+                )
             });
         };
         let context = self.context.get().cloned().or_else(|| kubeconfig.current_context.clone());
@@ -326,8 +327,11 @@ impl Cluster {
 
     async fn silent(&self, limit: Duration) -> Refusal {
         let server = self.session.lock().await.as_ref().map_or_else(String::new, |session| session.server.clone());
-        Refusal::new(Kind::Unreachable, format!("the cluster at {server} has not answered within {} s", limit.as_secs()))
-            .with_remedy(REACH_IT)
+        Refusal::new(
+            Kind::Unreachable,
+            format!("the cluster at {server} has not answered within {} s", limit.as_secs()),
+        )
+        .with_remedy(REACH_IT)
     }
 
     /// An answer that is no error. Credentials that are not accepted are read again once.
@@ -431,7 +435,9 @@ fn certificate(server: &str, error: &rustls::Error) -> Refusal {
             "its certificate is signed by an authority that the kubeconfig does not name".to_owned(),
             "correct `certificate-authority` in the kubeconfig; never skip the verification",
         ),
-        Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => (
+        Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => (
             "its certificate is made out to another name".to_owned(),
             "correct `server`, or set `tls-server-name`, in the kubeconfig",
         ),
@@ -469,7 +475,10 @@ mod tests {
 
     #[test]
     fn a_warning_is_read_without_its_escapes() {
-        assert_eq!(warning(r#"299 - "would violate \"restricted:latest\"""#).unwrap(), "would violate \"restricted:latest\"");
+        assert_eq!(
+            warning(r#"299 - "would violate \"restricted:latest\"""#).unwrap(),
+            "would violate \"restricted:latest\""
+        );
         assert_eq!(warning("299"), None);
     }
 }

@@ -67,15 +67,16 @@ pub(super) async fn resolve(credentials: &mut AuthInfo, trampoline: &Path) -> Re
     let name = exec.command.clone().unwrap_or_default();
     let failed = |why: &dyn fmt::Display| {
         let hint = exec.install_hint.as_deref().map(brief).filter(|hint| !hint.is_empty());
-        Refusal::new(Kind::Configuration, format!("the credential plugin {name} {why}"))
-            .with_remedy(hint.unwrap_or_else(|| "log in to the cluster again; `kubectl auth whoami` must work".to_owned()))
+        Refusal::new(Kind::Configuration, format!("the credential plugin {name} {why}")).with_remedy(
+            hint.unwrap_or_else(|| "log in to the cluster again; `kubectl auth whoami` must work".to_owned()),
+        )
     };
     if exec.interactive_mode == Some(ExecInteractiveMode::Always) {
         return Err(failed(&"wants to ask on a terminal, which it cannot here"));
     }
     let printed = run(&exec, trampoline).await.map_err(|why| failed(&why))?;
-    let credential: Credential = serde_saphyr::from_slice(&printed)
-        .map_err(|_| failed(&"printed something that is no ExecCredential"))?;
+    let credential: Credential =
+        serde_saphyr::from_slice(&printed).map_err(|_| failed(&"printed something that is no ExecCredential"))?;
     let Some(status) = credential.status else { return Err(failed(&"printed no credentials")) };
     match (status.token, status.client_certificate_data, status.client_key_data) {
         (Some(token), _, _) => credentials.token = Some(token.into()),
@@ -109,7 +110,8 @@ async fn run(exec: &ExecConfig, trampoline: &Path) -> Result<Vec<u8>, String> {
         end(&mut child).await;
         return Err(format!("did not answer within {} s; it was killed", LIMIT.as_secs()));
     }
-    let (stdout, stderr, status) = output.ok().transpose().map_err(|error| format!("failed: {error}"))?.unwrap_or_default();
+    let (stdout, stderr, status) =
+        output.ok().transpose().map_err(|error| format!("failed: {error}"))?.unwrap_or_default();
     if status.is_some_and(|status| status.success()) {
         return Ok(stdout);
     }

@@ -109,11 +109,8 @@ pub(super) fn judge(deployment: &Deployment, pods: &[&Pod], now: SystemTime) -> 
             (n, _) => format!("{n} pods are ending"),
         };
         let was_running = deployment.status.replicas > 0;
-        judgement.standing = if pods.is_empty() && (is_seen || !was_running) {
-            Standing::Stopped
-        } else {
-            Standing::Stopping { pods }
-        };
+        judgement.standing =
+            if pods.is_empty() && (is_seen || !was_running) { Standing::Stopped } else { Standing::Stopping { pods } };
         return judgement;
     }
     judgement.troubles = told(deployment, &troubles);
@@ -150,7 +147,8 @@ fn standing(
         return Standing::Arriving(Serving::Some);
     }
     let is_worst = |severity| troubles.first().is_some_and(|trouble| trouble.severity == severity);
-    let has_failed_for_good = is_observed(deployment) && (living.is_empty() && replica_failure(deployment).is_some() || deadline(deployment).is_some());
+    let has_failed_for_good = is_observed(deployment)
+        && (living.is_empty() && replica_failure(deployment).is_some() || deadline(deployment).is_some());
     if is_worst(Severity::Stuck) || has_failed_for_good && !is_worst(Severity::Looping) {
         return Standing::Stuck { reason: told.first().cloned().unwrap_or_else(|| sentence(deployment)) };
     }

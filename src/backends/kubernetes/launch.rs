@@ -12,8 +12,8 @@ use super::cluster::Ask;
 use super::manifests::{self, Document};
 use super::objects::Deployment;
 use super::refusal::{Kind, MANAGER, Refusal};
-use super::watch::path_of;
 use super::shelf::Collection;
+use super::watch::path_of;
 use super::{KubernetesBackend, Place, REMEMBERED};
 use crate::engine::ports::{BackendError, ErrorKind};
 use crate::model::{Launch, LaunchOrigin, ServiceSpec, StartHow};
@@ -85,7 +85,10 @@ impl KubernetesBackend {
             }
             let is_new = defined.contains(&document.kind);
             let reply = apply::apply(&self.cluster, &self.kinds, &document, place.namespace, is_new).await.map_err(
-                |refusal| Refusal { words: format!("{} ({}): {}", document.title(), document.place, refusal.words), ..refusal },
+                |refusal| Refusal {
+                    words: format!("{} ({}): {}", document.title(), document.place, refusal.words),
+                    ..refusal
+                },
             )?;
             tracing::info!(service = %spec.id, object = document.title(), made = reply.status == 201, "applied");
             warnings.extend(reply.warnings.into_iter().map(|it| format!("{}: {it}", document.title())));
@@ -181,16 +184,17 @@ fn deployment(object: &Value) -> Result<Deployment, Refusal> {
 fn missing(place: &Place<'_>) -> Refusal {
     let words = format!("there is no Deployment {} in the namespace {}", place.name, place.namespace);
     Refusal::new(Kind::Missing, words).with_remedy(match place.manifests {
-        Some(path) => format!("{} must hold one, or `deployment_name` and `namespace` are to be corrected", path.display()),
+        Some(path) => {
+            format!("{} must hold one, or `deployment_name` and `namespace` are to be corrected", path.display())
+        }
         None => "set `manifests_path` in the registry, or correct `deployment_name` and `namespace`".to_owned(),
     })
 }
 
 /// Writes the count that is there into what is applied, where the manifest names one or ours does already. The count it named.
 fn keep_count(document: &mut Document, before: Option<&Value>) -> Option<u32> {
-    let count = |value: &Value| {
-        value.pointer("/spec/replicas").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok())
-    };
+    let count =
+        |value: &Value| value.pointer("/spec/replicas").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
     let named = count(&document.value);
     if let Some(before) = before
         && (named.is_some() || apply::owns_replicas(before))

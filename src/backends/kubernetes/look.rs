@@ -63,7 +63,8 @@ impl KubernetesBackend {
     ) -> Observed {
         let instance = self.instance(place, deployment);
         let since = judgement.since.map_or_else(Instant::now, |at| self.since(at));
-        let is_well = matches!(judgement.standing, Standing::Ready | Standing::Stopped) && judgement.troubles.is_empty();
+        let is_well =
+            matches!(judgement.standing, Standing::Ready | Standing::Stopped) && judgement.troubles.is_empty();
         let intent = if deployment.wanted() > 0 {
             Some(Intent::Up)
         } else {
@@ -82,7 +83,9 @@ impl KubernetesBackend {
         };
         if !is_well || deployment.spec.paused {
             let mut told = vec![judgement.sentence];
-            told.extend(judgement.troubles);
+            // What makes it fail is told as its reason.
+            let is_reason = |it: &String| matches!(&presence, Presence::Failed { reason: FailureReason::CouldNotStart(reason) } if reason == it);
+            told.extend(judgement.troubles.into_iter().filter(|it| !is_reason(it)));
             told.append(&mut notes);
             notes = told;
         }
@@ -124,10 +127,10 @@ fn last_known(view: &View, now: SystemTime) -> String {
         |at| at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string(),
     );
     let pods: Vec<&Pod> = view.pods.iter().collect();
-    let what = view.deployment.as_ref().map_or_else(
-        || "there was no such Deployment".to_owned(),
-        |deployment| judge(deployment, &pods, now).sentence,
-    );
+    let what = view
+        .deployment
+        .as_ref()
+        .map_or_else(|| "there was no such Deployment".to_owned(), |deployment| judge(deployment, &pods, now).sentence);
     format!("last heard at {time}: {what}")
 }
 

@@ -122,7 +122,8 @@ fn rank(document: &Document) -> usize {
 fn parse(file: &str, text: &str) -> Result<Vec<Document>, Unreadable> {
     let mut documents = Vec::new();
     for (first_line, part) in split(text) {
-        let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#') || line.trim() == "...";
+        let is_blank =
+            |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#') || line.trim() == "...";
         if part.lines().all(is_blank) {
             continue;
         }
@@ -147,7 +148,9 @@ fn parse(file: &str, text: &str) -> Result<Vec<Document>, Unreadable> {
 fn collect(place: &str, mut value: Value, documents: &mut Vec<Document>) -> Result<(), Unreadable> {
     let text = |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let needed = |value: &Value, pointer: &str, what: &str| {
-        text(value, pointer).filter(|it| !it.is_empty()).ok_or_else(|| unreadable(place, format!("`{what}` is missing")))
+        text(value, pointer)
+            .filter(|it| !it.is_empty())
+            .ok_or_else(|| unreadable(place, format!("`{what}` is missing")))
     };
     let (api_version, kind) = (needed(&value, "/apiVersion", "apiVersion")?, needed(&value, "/kind", "kind")?);
     if kind.ends_with("List")
@@ -172,7 +175,8 @@ fn split(text: &str) -> Vec<(usize, &str)> {
     let mut parts = Vec::new();
     let (mut begin, mut first_line, mut at) = (0, 1, 0);
     for (number, line) in text.split_inclusive('\n').enumerate() {
-        let is_mark = line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
+        let is_mark =
+            line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
         if is_mark {
             parts.push((first_line, text.get(begin..at).unwrap_or_default()));
             // What stands behind the mark belongs to the document, and may be a comment or a tag.
@@ -201,8 +205,10 @@ mod tests {
 
     #[test]
     fn documents_and_lists_are_taken_apart_and_know_their_line() {
-        let text = format!("# first\n---\n\n{CONFIG}---\n# nothing\n---\napiVersion: v1\nkind: List\nitems:\n- {{apiVersion: v1, kind: Secret, metadata: {{name: b}}}}\n- {{apiVersion: v1, kind: Service, metadata: {{name: c}}}}\n");
-        assert_eq!(titles(&text), ["a.yaml:4 ConfigMap a", "a.yaml:10 Secret b", "a.yaml:10 Service c"]);
+        let text = format!(
+            "# first\n---\n\n{CONFIG}---\n# nothing\n---\napiVersion: v1\nkind: List\nitems:\n- {{apiVersion: v1, kind: Secret, metadata: {{name: b}}}}\n- {{apiVersion: v1, kind: Service, metadata: {{name: c}}}}\n"
+        );
+        assert_eq!(titles(&text), ["a.yaml:4 ConfigMap a", "a.yaml:11 Secret b", "a.yaml:11 Service c"]);
     }
 
     #[test]

@@ -324,7 +324,8 @@ impl Follower {
                 Ok(()) => {
                     pause = FIRST_PAUSE;
                     // The stream tells no more than that it is over: the pod tells what is.
-                    let is_over = self.status().is_none_or(|now| now.container_id != self.run || now.state.running.is_none());
+                    let is_over =
+                        self.status().is_none_or(|now| now.container_id != self.run || now.state.running.is_none());
                     if is_over {
                         finished = self.run.clone();
                         continue;

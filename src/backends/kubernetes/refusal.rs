@@ -159,10 +159,13 @@ fn of_status(asked: &str, code: u16, status: &Status, after: Option<Duration>) -
             Refusal::new(Kind::Missing, format!("the namespace {name} does not exist (404)"))
                 .with_remedy(format!("kubectl create namespace {name}, or add it to the manifests"))
         }
-        404 if status.reason.is_empty() || status.details.name.is_empty() => {
-            Refusal::new(Kind::Missing, format!("the cluster does not know this kind of thing (404), asked to {asked}"))
-                .with_remedy("check `apiVersion` and `kind`; where it is a custom resource, its definition must be installed first")
-        }
+        404 if status.reason.is_empty() || status.details.name.is_empty() => Refusal::new(
+            Kind::Missing,
+            format!("the cluster does not know this kind of thing (404), asked to {asked}"),
+        )
+        .with_remedy(
+            "check `apiVersion` and `kind`; where it is a custom resource, its definition must be installed first",
+        ),
         404 => Refusal::new(Kind::Missing, format!("{said} (404)")),
         409 if has_cause("FieldManagerConflict") => owned(status),
         409 => Refusal::new(Kind::Stale, format!("it has changed at the same moment (409 {}): {said}", status.reason)),
@@ -199,7 +202,8 @@ fn permission(said: &str, asked: &str) -> String {
         let (verb, rest) = rest.split_once(" resource \"")?;
         let (resource, rest) = rest.split_once('"')?;
         let namespace = rest.split_once("in the namespace \"").and_then(|(_, rest)| rest.split_once('"'));
-        let place = namespace.map_or_else(|| " at the cluster scope".to_owned(), |(name, _)| format!(" in the namespace {name}"));
+        let place = namespace
+            .map_or_else(|| " at the cluster scope".to_owned(), |(name, _)| format!(" in the namespace {name}"));
         Some(format!("{verb} {resource}{place}"))
     };
     words().unwrap_or_else(|| asked.to_owned())

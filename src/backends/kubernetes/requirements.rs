@@ -12,7 +12,8 @@ use crate::preflight::Requirement;
 use crate::store::directory;
 
 /// What is done to a Deployment: starting, stopping and restarting are all of these.
-const NEEDED: [(&str, &str, &str); 3] = [("patch", "apps", "deployments"), ("watch", "apps", "deployments"), ("watch", "", "pods")];
+const NEEDED: [(&str, &str, &str); 3] =
+    [("patch", "apps", "deployments"), ("watch", "apps", "deployments"), ("watch", "", "pods")];
 
 impl KubernetesBackend {
     /// Looks at everything a start needs. Makes and changes nothing.
@@ -62,10 +63,8 @@ impl KubernetesBackend {
             is_configured: true,
         }];
         let namespace = place.namespace;
-        let is_made = documents
-            .into_iter()
-            .flatten()
-            .any(|document| document.kind == "Namespace" && document.name == namespace);
+        let is_made =
+            documents.into_iter().flatten().any(|document| document.kind == "Namespace" && document.name == namespace);
         let what = format!("get the namespace {namespace}");
         match self.cluster.send(&Ask::get(what, format!("/api/v1/namespaces/{namespace}"))).await {
             Ok(_) => {}
@@ -94,10 +93,18 @@ impl KubernetesBackend {
         let is_in_manifests = documents.into_iter().flatten().any(|it| it.is_deployment(namespace, place.name));
         if !is_in_manifests && self.read(place).await?.is_none() {
             requirements.push(Requirement::ClusterObject {
-                problem: format!("Deployment not found: {} in the namespace {namespace} (context {context})", place.name),
+                problem: format!(
+                    "Deployment not found: {} in the namespace {namespace} (context {context})",
+                    place.name
+                ),
                 remedy: match place.manifests {
-                    Some(path) => format!("{} holds no such Deployment either: correct `deployment_name` or `namespace`", path.display()),
-                    None => "set `manifests_path` in the registry, or correct `deployment_name` and `namespace`".to_owned(),
+                    Some(path) => format!(
+                        "{} holds no such Deployment either: correct `deployment_name` or `namespace`",
+                        path.display()
+                    ),
+                    None => {
+                        "set `manifests_path` in the registry, or correct `deployment_name` and `namespace`".to_owned()
+                    }
                 },
             });
         }

@@ -47,7 +47,8 @@ pub(super) fn of_pod(pod: &Pod) -> Option<Trouble> {
         condition(&pod.status.conditions, kind).is_some_and(|it: &Condition| it.status == status)
     };
     if is("Ready", "False") && is("ContainersReady", "True") && pod.status.phase == "Running" {
-        return said(Severity::Passing, format!("its node {} does not answer", pod.spec.node_name));
+        let node = if pod.spec.node_name.is_empty() { String::new() } else { format!(" {}", pod.spec.node_name) };
+        return said(Severity::Passing, format!("its node{node} does not answer"));
     }
     let runs = |it: &ContainerStatus| it.state.running.is_some() && !it.ready;
     if pod.status.phase == "Running" && pod.status.container_statuses.iter().any(runs) {

@@ -173,7 +173,8 @@ impl Turn {
             (ServiceState::Running { instance: known, .. }, Checked::Yes) if *known == instance => {}
             (ServiceState::Running { instance: known, health, .. }, Checked::No) if *known == instance => {
                 if *health != Health::Unhealthy {
-                    let message = self.machine.notes.first().cloned().unwrap_or_else(|| "nothing of it is up".to_owned());
+                    let message =
+                        self.machine.notes.first().cloned().unwrap_or_else(|| "nothing of it is up".to_owned());
                     self.tell(Happening::BecameUnhealthy { message });
                     self.run(instance, since, Health::Unhealthy);
                 }
