@@ -16,6 +16,8 @@ mod doctor;
 mod edits;
 mod examples;
 mod kills;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod process;
 mod pty;
 mod pty_registry;
