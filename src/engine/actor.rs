@@ -64,6 +64,14 @@ pub(super) struct Contact {
     pub(super) hint: Arc<Notify>,
 }
 
+/// An actor's ways in and out, but for its orders.
+pub(super) struct Ways {
+    pub(super) roles: watch::Receiver<Role>,
+    pub(super) reports: mpsc::Sender<Report>,
+    pub(super) events: broadcast::Sender<Event>,
+    pub(super) hint: Arc<Notify>,
+}
+
 /// What all actors share: two counters, and nothing that is a truth about services.
 #[derive(Debug, Clone)]
 pub(super) struct Crowd {
@@ -110,16 +118,8 @@ pub(super) struct Actor {
 
 impl Actor {
     /// Makes the actor and the way to it; [`Actor::run`] is its life.
-    pub(super) fn new(
-        spec: Arc<ServiceSpec>,
-        policy: Policy,
-        ports: Ports,
-        crowd: Crowd,
-        roles: watch::Receiver<Role>,
-        reports: mpsc::Sender<Report>,
-        events: broadcast::Sender<Event>,
-        hint: Arc<Notify>,
-    ) -> Self {
+    pub(super) fn new(spec: Arc<ServiceSpec>, policy: Policy, ports: Ports, crowd: Crowd, ways: Ways) -> Self {
+        let Ways { roles, reports, events, hint } = ways;
         Self {
             machine: Machine::new(policy, Instant::now().into_std()),
             roles,

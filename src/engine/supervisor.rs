@@ -10,7 +10,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::actor::{Actor, Contact, Crowd, Order, Report};
+use super::actor::{Actor, Contact, Crowd, Order, Report, Ways};
 use super::handle::{Attempts, Checked, Command, Handle, Inspection};
 use super::operate::{self, Circumstances};
 use super::operation::{Operation, Plan, Refusal, Request};
@@ -180,10 +180,12 @@ impl Supervisor {
             policy_of(&spec),
             self.ports.clone(),
             self.crowd.clone(),
-            self.roles.subscribe(),
-            self.reports.clone(),
-            self.events.clone(),
-            Arc::clone(&hint),
+            Ways {
+                roles: self.roles.subscribe(),
+                reports: self.reports.clone(),
+                events: self.events.clone(),
+                hint: Arc::clone(&hint),
+            },
         );
         let task = self.actors.spawn(actor.run(order_inbox, policy_of));
         self.actor_names.insert(task.id(), id.clone());
