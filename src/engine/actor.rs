@@ -12,8 +12,8 @@ use super::ports::StopError;
 use super::supervisor::Ports;
 use crate::lifecycle::machine::{Effect, Input, Machine, Policy, StartEnd, Step, StopEnd, StopFailure, step};
 use crate::model::{
-    Actor as Cause, EDITED_NOTE, Event, Happening, Health, HealthHistory, Launch, LaunchOrigin, ProbeOutcome, Role,
-    ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StateKind, StopHow,
+    Actor as Cause, EDITED_NOTE, Event, Happening, Health, HealthHistory, Instance, Launch, LaunchOrigin, ProbeOutcome,
+    Role, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StateKind, StopHow,
 };
 
 /// All services that start together probe at most this often.
@@ -37,6 +37,10 @@ pub(super) enum Order {
     AbandonStart,
     /// Do not run. News comes until [`News::StopEnded`].
     Stop { how: StopHow, cause: Cause, news: mpsc::Sender<(ServiceId, News)> },
+    /// It is unhealthy, and nothing that it needs is the reason.
+    Recover(Instance),
+    /// It is unhealthy, and something that it needs is not well.
+    HoldBack { instance: Instance, by: ServiceId, condition: String },
     /// The registry says something else now.
     Reconfigure(Arc<ServiceSpec>),
 }
@@ -52,8 +56,11 @@ pub(super) enum News {
 
 /// What the supervisor hears from all services.
 #[derive(Debug)]
-pub(super) struct Report {
-    pub(super) snapshot: Arc<ServiceSnapshot>,
+pub(super) enum Report {
+    /// How it is now.
+    Seen(Arc<ServiceSnapshot>),
+    /// It is unhealthy and would be restarted: is something that it needs the reason? Answered by an order.
+    Consult { service: ServiceId, instance: Instance },
 }
 
 /// The supervisor's way to an actor.
@@ -211,6 +218,10 @@ impl Actor {
                 self.stop_news.push(news);
                 self.take(Input::StopRequested { how, grace: self.spec.startup.stop_timeout });
             }
+            Order::Recover(instance) => self.take(Input::RecoveryCleared { instance }),
+            Order::HoldBack { instance, by, condition } => {
+                self.take(Input::RecoveryHeldBack { instance, by, condition });
+            }
             Order::Reconfigure(spec) => {
                 self.machine.reconfigure(policy_of(&spec), Instant::now().into_std());
                 let launched = Arc::clone(self.instance_spec());
@@ -311,8 +322,26 @@ impl Actor {
                     Input::Tick
                 });
             }
+            Effect::Consult { instance } => {
+                let (reports, service) = (self.reports.clone(), self.spec.id.clone());
+                self.tasks.spawn(async move {
+                    // Where the supervisor is gone, everything ends.
+                    let _ = reports.send(Report::Consult { service, instance }).await;
+                    Input::Tick
+                });
+            }
+            Effect::Recover { instance } => {
+                let (backend, spec, hint) =
+                    (Arc::clone(&self.ports.backend), Arc::clone(self.instance_spec()), Arc::clone(&self.hint));
+                self.tasks.spawn(async move {
+                    let ordered = backend.recover(&spec, &instance).await;
+                    hint.notify_one();
+                    Input::RecoveryReported(ordered.map_err(|error| error.message))
+                });
+            }
             Effect::Tell(what) => {
-                let event = Event { at: SystemTime::now(), service: self.spec.id.clone(), what, actor: self.cause };
+                let actor = author(&what).unwrap_or(self.cause);
+                let event = Event { at: SystemTime::now(), service: self.spec.id.clone(), what, actor };
                 tracing::info!(service = %event.service, actor = %event.actor, "{}", event.what);
                 if self.is_ours_to_record(&event) {
                     self.ports.store.record(&event);
@@ -350,6 +379,9 @@ impl Actor {
             Happening::Adopted(_) | Happening::Started(_) | Happening::Stopped => event.actor != Cause::Outside,
             Happening::StartRequested
             | Happening::StopRequested
+            | Happening::Recovering { .. }
+            | Happening::HeldBack { .. }
+            | Happening::Escalated { .. }
             | Happening::BecameReady { .. }
             | Happening::NotReadyInTime { .. }
             | Happening::BecameHealthy
@@ -400,7 +432,30 @@ impl Actor {
         let snapshot = Arc::new(snapshot);
         self.reported = Some(Arc::clone(&snapshot));
         // The supervisor ends before its actors only when everything ends.
-        let _ = self.reports.send(Report { snapshot }).await;
+        let _ = self.reports.send(Report::Seen(snapshot)).await;
+    }
+}
+
+/// Who does what nobody asked for; `None` for what somebody may have asked for.
+fn author(what: &Happening) -> Option<Cause> {
+    match what {
+        Happening::Recovering { .. }
+        | Happening::HeldBack { .. }
+        | Happening::Escalated { .. }
+        | Happening::RestartScheduled { .. }
+        | Happening::GaveUp { .. } => Some(Cause::Recovery),
+        Happening::StartRequested
+        | Happening::StopRequested
+        | Happening::Started(_)
+        | Happening::Adopted(_)
+        | Happening::BecameReady { .. }
+        | Happening::NotReadyInTime { .. }
+        | Happening::BecameHealthy
+        | Happening::BecameUnhealthy { .. }
+        | Happening::StartFailed { .. }
+        | Happening::Died { .. }
+        | Happening::Stopped
+        | Happening::StopFailed { .. } => None,
     }
 }
 
