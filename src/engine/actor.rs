@@ -13,8 +13,8 @@ use super::ports::{Preparation, StopError};
 use super::supervisor::Ports;
 use crate::lifecycle::machine::{Effect, Input, Machine, Policy, StartEnd, Step, StopEnd, StopFailure, step};
 use crate::model::{
-    Actor as Cause, EDITED_NOTE, Event, Happening, Health, HealthHistory, Launch, LaunchOrigin, ProbeOutcome, Role,
-    ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StartHow, StateKind, StopHow,
+    Actor as Cause, EDITED_NOTE, Event, Happening, Health, HealthHistory, Instance, Launch, LaunchOrigin, ProbeOutcome,
+    Role, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StartHow, StateKind, StopHow,
 };
 
 /// All services that start together probe at most this often.
@@ -38,6 +38,10 @@ pub(super) enum Order {
     AbandonStart,
     /// Do not run. News comes until [`News::StopEnded`].
     Stop { how: StopHow, cause: Cause, news: mpsc::Sender<(ServiceId, News)> },
+    /// It is unhealthy, and nothing that it needs is the reason.
+    Recover(Instance),
+    /// It is unhealthy, and something that it needs is not well.
+    HoldBack { instance: Instance, by: ServiceId, condition: String },
     /// The registry says something else now.
     Reconfigure(Arc<ServiceSpec>),
 }
@@ -55,8 +59,11 @@ pub(super) enum News {
 
 /// What the supervisor hears from all services.
 #[derive(Debug)]
-pub(super) struct Report {
-    pub(super) snapshot: Arc<ServiceSnapshot>,
+pub(super) enum Report {
+    /// How it is now.
+    Seen(Arc<ServiceSnapshot>),
+    /// It is unhealthy and would be restarted: is something that it needs the reason? Answered by an order.
+    Consult { service: ServiceId, instance: Instance },
 }
 
 /// The supervisor's way to an actor.
@@ -64,6 +71,14 @@ pub(super) struct Report {
 pub(super) struct Contact {
     pub(super) orders: mpsc::Sender<Order>,
     /// "Look again": many hints before the next look are one look.
+    pub(super) hint: Arc<Notify>,
+}
+
+/// An actor's ways in and out, but for its orders.
+pub(super) struct Ways {
+    pub(super) roles: watch::Receiver<Role>,
+    pub(super) reports: mpsc::Sender<Report>,
+    pub(super) events: broadcast::Sender<Event>,
     pub(super) hint: Arc<Notify>,
 }
 
@@ -138,16 +153,8 @@ pub(super) struct Actor {
 
 impl Actor {
     /// Makes the actor and the way to it; [`Actor::run`] is its life.
-    pub(super) fn new(
-        spec: Arc<ServiceSpec>,
-        policy: Policy,
-        ports: Ports,
-        crowd: Crowd,
-        roles: watch::Receiver<Role>,
-        reports: mpsc::Sender<Report>,
-        events: broadcast::Sender<Event>,
-        hint: Arc<Notify>,
-    ) -> Self {
+    pub(super) fn new(spec: Arc<ServiceSpec>, policy: Policy, ports: Ports, crowd: Crowd, ways: Ways) -> Self {
+        let Ways { roles, reports, events, hint } = ways;
         Self {
             machine: Machine::new(policy, Instant::now().into_std()),
             roles,
@@ -248,6 +255,10 @@ impl Actor {
                 self.cause = cause;
                 self.stop_news.push(news);
                 self.take(Input::StopRequested { how, grace: self.spec.startup.stop_timeout });
+            }
+            Order::Recover(instance) => self.take(Input::RecoveryCleared { instance }),
+            Order::HoldBack { instance, by, condition } => {
+                self.take(Input::RecoveryHeldBack { instance, by, condition });
             }
             Order::Reconfigure(spec) => {
                 self.machine.reconfigure(policy_of(&spec), Instant::now().into_std());
@@ -363,8 +374,26 @@ impl Actor {
                     Input::Tick
                 });
             }
+            Effect::Consult { instance } => {
+                let (reports, service) = (self.reports.clone(), self.spec.id.clone());
+                self.tasks.spawn(async move {
+                    // Where the supervisor is gone, everything ends.
+                    let _ = reports.send(Report::Consult { service, instance }).await;
+                    Input::Tick
+                });
+            }
+            Effect::Recover { instance } => {
+                let (backend, spec, hint) =
+                    (Arc::clone(&self.ports.backend), Arc::clone(self.instance_spec()), Arc::clone(&self.hint));
+                self.tasks.spawn(async move {
+                    let ordered = backend.recover(&spec, &instance).await;
+                    hint.notify_one();
+                    Input::RecoveryReported(ordered.map_err(|error| error.message))
+                });
+            }
             Effect::Tell(what) => {
-                let event = Event { at: SystemTime::now(), service: self.spec.id.clone(), what, actor: self.cause };
+                let actor = author(&what).unwrap_or(self.cause);
+                let event = Event { at: SystemTime::now(), service: self.spec.id.clone(), what, actor };
                 tracing::info!(service = %event.service, actor = %event.actor, "{}", event.what);
                 if self.is_ours_to_record(&event) {
                     self.ports.store.record(&event);
@@ -403,6 +432,9 @@ impl Actor {
             Happening::Adopted(_) | Happening::Started(_) | Happening::Stopped => event.actor != Cause::Outside,
             Happening::StartRequested
             | Happening::StopRequested
+            | Happening::Recovering { .. }
+            | Happening::HeldBack { .. }
+            | Happening::Escalated { .. }
             | Happening::BecameReady { .. }
             | Happening::NotReadyInTime { .. }
             | Happening::BecameHealthy
@@ -469,7 +501,30 @@ impl Actor {
         let snapshot = Arc::new(snapshot);
         self.reported = Some(Arc::clone(&snapshot));
         // The supervisor ends before its actors only when everything ends.
-        let _ = self.reports.send(Report { snapshot }).await;
+        let _ = self.reports.send(Report::Seen(snapshot)).await;
+    }
+}
+
+/// Who does what nobody asked for; `None` for what somebody may have asked for.
+fn author(what: &Happening) -> Option<Cause> {
+    match what {
+        Happening::Recovering { .. }
+        | Happening::HeldBack { .. }
+        | Happening::Escalated { .. }
+        | Happening::RestartScheduled { .. }
+        | Happening::GaveUp { .. } => Some(Cause::Recovery),
+        Happening::StartRequested
+        | Happening::StopRequested
+        | Happening::Started(_)
+        | Happening::Adopted(_)
+        | Happening::BecameReady { .. }
+        | Happening::NotReadyInTime { .. }
+        | Happening::BecameHealthy
+        | Happening::BecameUnhealthy { .. }
+        | Happening::StartFailed { .. }
+        | Happening::Died { .. }
+        | Happening::Stopped
+        | Happening::StopFailed { .. } => None,
     }
 }
 

@@ -59,6 +59,21 @@ pub trait Backend: Send + Sync {
     /// When the guardian cannot be replaced; the instance is untouched.
     fn tend<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<(), BackendError>>;
 
+    /// Has an unhealthy instance stopped, killed if it must be, and started again within its budget, by whoever guards it: the same that
+    /// restarts it when it dies, so that one budget holds for both. Returns when that is ordered, not when it is done; does nothing when
+    /// another instance runs.
+    ///
+    /// # Errors
+    /// When the guardian cannot be told, or there is none: nothing was done then.
+    fn recover<'a>(
+        &'a self,
+        spec: &'a ServiceSpec,
+        _instance: &'a Instance,
+    ) -> BoxFuture<'a, Result<(), BackendError>> {
+        let message = format!("nothing here restarts a service of {} mode", spec.deployment.mode().as_str());
+        Box::pin(std::future::ready(Err(BackendError { kind: ErrorKind::Permanent, message, remedy: None })))
+    }
+
     /// Whether ends and restarts of this service are written to the timeline by its guardian, which always sees them, so that the many who
     /// may look at the service leave that to it.
     fn has_own_witness(&self, spec: &ServiceSpec) -> bool;

@@ -130,6 +130,11 @@ fn restart(service: &ServiceSnapshot, attempt: u32, until: Instant, now: Instant
     format!("restart {attempt}{of} {}", in_time(until, now))
 }
 
+/// How a service is that keeps those who need it from being well; `None` when it does not.
+pub fn hindrance(service: &ServiceSnapshot, now: Instant) -> Option<String> {
+    cause::hinders(service).then(|| plain(&cause::condition(service, now)))
+}
+
 fn until_start_timeout(deadline: Instant, now: Instant) -> String {
     remaining(deadline, now, "start_timeout")
 }
