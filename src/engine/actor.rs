@@ -12,7 +12,7 @@ use super::ports::StopError;
 use super::supervisor::Ports;
 use crate::lifecycle::machine::{Effect, Input, Machine, Policy, StartEnd, Step, StopEnd, StopFailure, step};
 use crate::model::{
-    Actor as Cause, EDITED_NOTE, Event, Happening, Health, HealthHistory, Launch, LaunchOrigin, ProbeOutcome,
+    Actor as Cause, EDITED_NOTE, Event, Happening, Health, HealthHistory, Launch, LaunchOrigin, ProbeOutcome, Sample,
     ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StateKind, StopHow,
 };
 
@@ -222,9 +222,8 @@ impl Actor {
             && self.machine.state().instance() == Some(instance)
             && self.machine.state().kind() == StateKind::Running
         {
-            let mut history = (*self.history).clone();
-            history.push(report);
-            self.history = Arc::new(history);
+            let sample = Sample::answer(SystemTime::now(), report, crate::model::history::Turn::Same);
+            Arc::make_mut(&mut self.history).push(sample);
         }
         let Step { machine, effects } = step(self.machine.clone(), input, now);
         self.machine = machine;
