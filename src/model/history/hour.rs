@@ -153,6 +153,11 @@ impl Hours {
         self.0.retain(|hour| hour.number <= newest && hour.number.saturating_add(HOURS_KEPT) > newest);
     }
 
+    /// Forgets the hours whose numbers are not wanted.
+    pub fn retain(&mut self, mut is_wanted: impl FnMut(u32) -> bool) {
+        self.0.retain(|hour| is_wanted(hour.number));
+    }
+
     /// Takes the newest out.
     pub(super) fn pop(&mut self) -> Option<Hour> {
         self.0.pop()
