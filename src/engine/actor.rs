@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{Notify, Semaphore, broadcast, mpsc};
+use tokio::sync::{Notify, Semaphore, broadcast, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
@@ -12,8 +12,8 @@ use super::ports::StopError;
 use super::supervisor::Ports;
 use crate::lifecycle::machine::{Effect, Input, Machine, Policy, StartEnd, Step, StopEnd, StopFailure, step};
 use crate::model::{
-    Actor as Cause, EDITED_NOTE, Event, Happening, Health, HealthHistory, Launch, LaunchOrigin, ProbeOutcome, Sample,
-    ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StateKind, StopHow,
+    Actor as Cause, EDITED_NOTE, Event, Happening, Health, HealthHistory, Launch, LaunchOrigin, ProbeOutcome, Role,
+    Sample, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StateKind, StopHow,
 };
 
 /// All services that start together probe at most this often.
@@ -97,6 +97,7 @@ pub(super) struct Actor {
     ports: Ports,
     crowd: Crowd,
     is_counted_as_starting: bool,
+    roles: watch::Receiver<Role>,
     cause: Cause,
     start_news: Vec<mpsc::Sender<(ServiceId, News)>>,
     stop_news: Vec<mpsc::Sender<(ServiceId, News)>>,
@@ -114,12 +115,14 @@ impl Actor {
         policy: Policy,
         ports: Ports,
         crowd: Crowd,
+        roles: watch::Receiver<Role>,
         reports: mpsc::Sender<Report>,
         events: broadcast::Sender<Event>,
         hint: Arc<Notify>,
     ) -> Self {
         Self {
             machine: Machine::new(policy, Instant::now().into_std()),
+            roles,
             spec,
             launched: None,
             history: Arc::default(),
@@ -146,9 +149,11 @@ impl Actor {
         enum Heard {
             Order(Option<Order>),
             Hint,
+            Role,
             Task(Result<Input, JoinError>),
             Tick,
         }
+        self.take_role();
         let observed = self.observe().await;
         self.take(observed);
         self.report().await;
@@ -158,6 +163,7 @@ impl Actor {
                 order = orders.recv() => Heard::Order(order),
                 Some(ended) = self.tasks.join_next() => Heard::Task(ended),
                 () = self.hint.notified() => Heard::Hint,
+                Ok(()) = self.roles.changed() => Heard::Role,
                 () = sleep_until(wake) => Heard::Tick,
             };
             match heard {
@@ -175,10 +181,20 @@ impl Actor {
                     let observed = self.observe().await;
                     self.take(observed);
                 }
+                Heard::Role => {
+                    self.take_role();
+                    // A guardian that died while nobody led is replaced now.
+                    self.hint.notify_one();
+                }
                 Heard::Tick => self.take(Input::Tick),
             }
             self.report().await;
         }
+    }
+
+    fn take_role(&mut self) {
+        let role = *self.roles.borrow_and_update();
+        self.machine.lead(role, Instant::now().into_std());
     }
 
     fn obey(&mut self, order: Order, policy_of: &impl Fn(&ServiceSpec) -> Policy) {

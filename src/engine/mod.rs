@@ -24,4 +24,6 @@ pub use supervisor::{Options, Ports, spawn};
 #[cfg(test)]
 mod reload_test;
 #[cfg(test)]
+mod role_test;
+#[cfg(test)]
 mod tests;

@@ -20,7 +20,8 @@ use crate::graph::Graph;
 use crate::lifecycle::machine::{Policy, Probing, Tending};
 use crate::lifecycle::plan::plan;
 use crate::model::{
-    Check, Event, ProbeOutcome, ProbeVerdict, Registry, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, Snapshot,
+    Check, Event, ProbeOutcome, ProbeVerdict, Registry, Role, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState,
+    Snapshot,
 };
 use crate::preflight::{Finding, HostFinding, judge_host};
 
@@ -58,6 +59,8 @@ pub struct Options {
     pub probing: Probing,
     /// Whether killed guardians are replaced.
     pub tending: Tending,
+    /// Whether it acts on its own from the beginning; [`Handle::lead`] changes that. A leader also probes and tends continuously.
+    pub role: Role,
 }
 
 /// Starts an engine on the current runtime. It observes every service at once, starts nothing, and ends when the last handle is dropped;
@@ -67,7 +70,7 @@ pub fn spawn(registry: Registry, ports: Ports, options: Options) -> Handle {
     let (events, _) = broadcast::channel(EVENTS);
     let (reports, incoming) = mpsc::channel(REPORTS);
     let registry = Arc::new(registry);
-    let empty = Snapshot { generation: 0, registry: Arc::clone(&registry), services: Vec::new() };
+    let empty = Snapshot { generation: 0, registry: Arc::clone(&registry), services: Vec::new(), role: options.role };
     let (publisher, snapshots) = watch::channel(Arc::new(empty));
     let mut supervisor = Supervisor {
         graph: Arc::new(Graph::new(&registry)),
@@ -76,6 +79,7 @@ pub fn spawn(registry: Registry, ports: Ports, options: Options) -> Handle {
         registry: Arc::clone(&registry),
         ports,
         options,
+        roles: watch::channel(options.role).0,
         grid: Instant::now(),
         crowd: Crowd::new(),
         services: HashMap::new(),
@@ -105,6 +109,8 @@ struct Supervisor {
     registered: HashSet<ServiceId>,
     ports: Ports,
     options: Options,
+    /// The role as every actor hears of it.
+    roles: watch::Sender<Role>,
     grid: Instant,
     crowd: Crowd,
     services: HashMap<ServiceId, Arc<ServiceSnapshot>>,
@@ -174,6 +180,7 @@ impl Supervisor {
             policy_of(&spec),
             self.ports.clone(),
             self.crowd.clone(),
+            self.roles.subscribe(),
             self.reports.clone(),
             self.events.clone(),
             Arc::clone(&hint),
@@ -248,6 +255,7 @@ impl Supervisor {
             generation: self.generation,
             registry: Arc::clone(&self.registry),
             services,
+            role: *self.roles.borrow(),
         }));
     }
 
@@ -260,7 +268,7 @@ impl Supervisor {
     }
 
     fn take(&mut self, command: Command) {
-        if !self.unsettled.is_empty() && !matches!(command, Command::Reload { .. }) {
+        if !self.unsettled.is_empty() && !matches!(command, Command::Reload { .. } | Command::Lead { .. }) {
             self.early.push(command);
             return;
         }
@@ -277,6 +285,12 @@ impl Supervisor {
             Command::Survey { answer } => self.survey(answer),
             Command::Reload { registry, answer } => {
                 self.reload(registry);
+                let _ = answer.send(());
+            }
+            Command::Lead { role, answer } => {
+                if self.roles.send_replace(role) != role {
+                    self.publish();
+                }
                 let _ = answer.send(());
             }
         }

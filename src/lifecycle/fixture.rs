@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::graph::fixture::registry;
 use crate::model::{
-    Ending, FailureReason, Health, HealthHistory, Instance, ProcessIdentity, ServiceSnapshot, ServiceSpec,
+    Ending, FailureReason, Health, HealthHistory, Instance, ProcessIdentity, Role, ServiceSnapshot, ServiceSpec,
     ServiceState, Snapshot,
 };
 
@@ -64,5 +64,6 @@ pub(crate) fn snapshot(services: Vec<ServiceSnapshot>) -> Snapshot {
         generation: 1,
         registry: Arc::new(registry(&specs)),
         services: services.into_iter().map(Arc::new).collect(),
+        role: Role::Follower,
     }
 }

@@ -28,7 +28,7 @@ pub use observation::{Guardian, Launch, LaunchOrigin, Observed, Presence, StopHo
 pub use published_port::{Protocol, PublishedPort};
 pub use registry::{Registry, RegistrySource};
 pub use secret::Secret;
-pub use snapshot::{ServiceSnapshot, Snapshot};
+pub use snapshot::{Role, ServiceSnapshot, Snapshot};
 pub use spec::{
     BinarySpec, Category, Check, ComposeSpec, Deployment, DockerSpec, HealthCheck, KubernetesSpec, Mode, RemoteSpec,
     RestartOnFailure, ServiceKind, ServiceSpec, Startup,

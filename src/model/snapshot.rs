@@ -16,6 +16,18 @@ pub struct Snapshot {
     pub registry: Arc<Registry>,
     /// In registry order. Unchanged services keep their `Arc` from one generation to the next.
     pub services: Vec<Arc<ServiceSnapshot>>,
+    /// Whether the engine that published this acts on its own.
+    pub role: Role,
+}
+
+/// Whether an engine acts on its own. Any number of engines look at one home, and all do what a person asks; at most one leads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Role {
+    /// It restarts unhealthy services, starts again what waits for a dependency, replaces killed guardians, and keeps the history.
+    Leader,
+    /// It does only what a person asks, and what belongs to that.
+    #[default]
+    Follower,
 }
 
 /// One service at one moment.

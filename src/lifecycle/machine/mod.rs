@@ -25,7 +25,9 @@ pub use policy::{Policy, Probing, Tending};
 
 use super::admission::Checked;
 use super::streak::Streak;
-use crate::model::{ExitRecord, Happening, Health, Instance, Intent, ProbeReport, ServiceId, ServiceState, StopHow};
+use crate::model::{
+    ExitRecord, Happening, Health, Instance, Intent, ProbeReport, Role, ServiceId, ServiceState, StopHow,
+};
 
 /// What waits for the end of what is under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +64,7 @@ enum Stopper {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
     policy: Policy,
+    role: Role,
     state: ServiceState,
     entered: Instant,
     intent: Option<Intent>,
@@ -96,6 +99,7 @@ impl Machine {
         let streak = Streak::new(policy.retries);
         Self {
             policy,
+            role: Role::Follower,
             state: ServiceState::Unknown { reason: "not looked at yet".to_owned() },
             entered: now,
             intent: None,
@@ -188,6 +192,32 @@ impl Machine {
         }
     }
 
+    /// Acts on its own from now on, or no longer.
+    pub fn lead(&mut self, role: Role, now: Instant) {
+        if self.role != role {
+            self.role = role;
+            if let ServiceState::Running { .. } = self.state {
+                self.next_probe = self.due_while_running(now);
+            }
+        }
+    }
+
+    /// A leader keeps asking whatever else its engine is for.
+    fn probing(&self) -> Probing {
+        match self.role {
+            Role::Leader => Probing::Continuous,
+            Role::Follower => self.policy.probing,
+        }
+    }
+
+    /// A leader replaces killed guardians whatever else its engine is for.
+    fn tending(&self) -> Tending {
+        match self.role {
+            Role::Leader => Tending::Yes,
+            Role::Follower => self.policy.tending,
+        }
+    }
+
     fn enter(&mut self, state: ServiceState, now: Instant) {
         if self.state.kind() != state.kind() {
             self.entered = now;
@@ -203,7 +233,7 @@ impl Machine {
 
     /// When a running service is probed next.
     fn due_while_running(&self, now: Instant) -> Option<Instant> {
-        match (self.policy.checked, self.policy.probing) {
+        match (self.policy.checked, self.probing()) {
             (Checked::Yes, Probing::Continuous) => Some(match self.last_probe {
                 None => now,
                 Some(_) => self.policy.next_on_grid(now),

@@ -21,7 +21,7 @@ impl Turn {
         machine.last_exit = last_exit.or(machine.last_exit);
         machine.notes = notes;
         if let Presence::Present { guardian: Guardian::Gone, .. } = &presence
-            && machine.policy.tending == Tending::Yes
+            && machine.tending() == Tending::Yes
         {
             self.effects.push(Effect::Tend);
         }
@@ -275,7 +275,7 @@ impl Turn {
         match self.machine.state.clone() {
             ServiceState::Starting { since, deadline, .. } => self.space_next_readiness_probe(since, deadline),
             ServiceState::Running { .. } => {
-                self.machine.next_probe = match self.machine.policy.probing {
+                self.machine.next_probe = match self.machine.probing() {
                     Probing::Continuous => Some(self.machine.policy.next_on_grid(self.now)),
                     Probing::WhileStarting => None,
                 };

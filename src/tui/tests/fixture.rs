@@ -16,8 +16,8 @@ use ratatui::style::Style;
 use crate::model::history::Turn;
 use crate::model::{
     Category, Check, Code, Diagnostic, Ending, ExitRecord, FailureReason, Health, HealthHistory, Instance, ProbeReport,
-    ProbeVerdict, ProcessIdentity, Registry, RegistrySource, RestartOnFailure, Sample, ServiceId, ServiceSnapshot,
-    ServiceSpec, ServiceState, Severity, Snapshot,
+    ProbeVerdict, ProcessIdentity, Registry, RegistrySource, RestartOnFailure, Role, Sample, ServiceId,
+    ServiceSnapshot, ServiceSpec, ServiceState, Severity, Snapshot,
 };
 use crate::testkit::builders::{registry, service};
 use crate::tui::effect::Effect;
@@ -252,7 +252,7 @@ pub(super) fn stopped(spec: &Arc<ServiceSpec>, now: Instant) -> ServiceSnapshot 
 
 pub(super) fn snapshot_of(registry: Registry, now: Instant) -> Snapshot {
     let services = registry.services.iter().map(|spec| Arc::new(stopped(spec, now))).collect();
-    Snapshot { generation: 1, registry: Arc::new(registry), services }
+    Snapshot { generation: 1, registry: Arc::new(registry), services, role: Role::Follower }
 }
 
 /// Changes one service of a snapshot.
