@@ -14,7 +14,7 @@ use super::supervisor::Ports;
 use crate::lifecycle::machine::{Effect, Input, Machine, Policy, StartEnd, Step, StopEnd, StopFailure, step};
 use crate::model::{
     Actor as Cause, EDITED_NOTE, Event, Happening, Health, HealthHistory, Instance, Launch, LaunchOrigin, ProbeOutcome,
-    Role, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StartHow, StateKind, StopHow,
+    Role, Sample, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StartHow, StateKind, StopHow,
 };
 
 /// All services that start together probe at most this often.
@@ -287,9 +287,8 @@ impl Actor {
             && self.machine.state().instance() == Some(instance)
             && self.machine.state().kind() == StateKind::Running
         {
-            let mut history = (*self.history).clone();
-            history.push(report);
-            self.history = Arc::new(history);
+            let sample = Sample::answer(SystemTime::now(), report, crate::model::history::Turn::Same);
+            Arc::make_mut(&mut self.history).push(sample);
         }
         let Step { machine, effects } = step(self.machine.clone(), input, now);
         self.machine = machine;

@@ -100,7 +100,7 @@ fn running(service: &ServiceSnapshot, health: Health, snapshot: &Snapshot, now: 
 
 /// For how long probes have failed, as far as the history says: the failures in a row, one interval apart.
 fn unhealthy_for(service: &ServiceSnapshot) -> String {
-    let n_failures = service.history.samples().rev().take_while(Option::is_none).count();
+    let n_failures = service.history.n_failed_in_a_row();
     let intervals = u32::try_from(n_failures.saturating_sub(1)).unwrap_or(u32::MAX);
     let length = service.spec.health_check.interval.saturating_mul(intervals);
     match n_failures {

@@ -74,6 +74,16 @@ impl Layout {
         self.state().join("events.jsonl")
     }
 
+    /// `state/history/`, made by the first leader.
+    pub fn history(&self) -> PathBuf {
+        self.state().join("history")
+    }
+
+    /// A service's health history.
+    pub fn history_file(&self, id: &ServiceId) -> PathBuf {
+        self.history().join(format!("{id}.health"))
+    }
+
     /// The log of our own programs.
     pub fn own_log(&self) -> PathBuf {
         self.root.join("provisioning.log")

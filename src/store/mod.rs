@@ -2,6 +2,7 @@
 
 pub mod directory;
 pub mod handover;
+pub mod history;
 mod layout;
 pub mod lock;
 pub mod marker;
