@@ -4,5 +4,7 @@ pub mod binary;
 mod by_mode;
 #[cfg(feature = "docker")]
 pub mod docker;
+#[cfg(feature = "remote")]
+pub mod remote;
 
 pub use by_mode::ByMode;

@@ -296,7 +296,7 @@ impl Actor {
             Effect::Probe { instance } => {
                 let (probe, spec) = (Arc::clone(&self.ports.probe), Arc::clone(&self.spec));
                 self.tasks.spawn(async move {
-                    let outcome = probe.probe(&spec.health_check.check, spec.health_check.timeout).await;
+                    let outcome = probe.probe_service(&spec).await;
                     Input::Probed { instance, outcome }
                 });
             }
@@ -354,6 +354,7 @@ impl Actor {
             | Happening::NotReadyInTime { .. }
             | Happening::BecameHealthy
             | Happening::BecameUnhealthy { .. }
+            | Happening::BecameUnreachable { .. }
             | Happening::StartFailed { .. }
             | Happening::StopFailed { .. } => true,
         }
@@ -393,6 +394,7 @@ impl Actor {
             restarts: self.machine.restarts(),
             last_exit: self.machine.last_exit(),
             notes,
+            facts: self.ports.backend.facts(self.instance_spec()),
         };
         if self.reported.as_ref().is_some_and(|reported| looks_the_same(reported, &snapshot)) {
             return;
@@ -427,6 +429,7 @@ fn looks_the_same(a: &ServiceSnapshot, b: &ServiceSnapshot) -> bool {
         && a.restarts == b.restarts
         && a.last_exit == b.last_exit
         && a.notes == b.notes
+        && a.facts == b.facts
 }
 
 impl Drop for Actor {

@@ -5,6 +5,7 @@
 mod diagnostic;
 mod diff;
 mod event;
+mod fact;
 mod health;
 mod id;
 mod instance;
@@ -19,6 +20,7 @@ mod state;
 pub use diagnostic::{Code, Diagnostic, Place, Related, Severity};
 pub use diff::{EDITED_NOTE, FieldDiff, RegistryDiff, ServiceDiff, TakesEffect};
 pub use event::{Actor, Event, Happening};
+pub use fact::Fact;
 pub use health::{HISTORY_LENGTH, Health, HealthHistory, ProbeOutcome, ProbeReport, ProbeVerdict};
 pub use id::{InvalidName, ServiceId};
 pub use instance::{Ending, ExitRecord, Instance, ProcessIdentity};
@@ -29,6 +31,6 @@ pub use secret::Secret;
 pub use snapshot::{Role, ServiceSnapshot, Snapshot};
 pub use spec::{
     BinarySpec, Category, Check, ComposeSpec, Deployment, DockerSpec, HealthCheck, KubernetesSpec, Mode, RemoteSpec,
-    RestartOnFailure, ServiceKind, ServiceSpec, Startup,
+    RestartOnFailure, ServiceKind, ServiceSpec, Startup, is_loopback_url,
 };
 pub use state::{FailureReason, Intent, ServiceState, StateKind};

@@ -139,6 +139,7 @@ fn stopped(spec: Arc<ServiceSpec>) -> ServiceSnapshot {
         entered: noon(),
         next_probe: None,
         notes: Vec::new(),
+        facts: Vec::new(),
     }
 }
 
