@@ -358,7 +358,7 @@ impl Actor {
             Effect::Probe { instance } => {
                 let (probe, spec) = (Arc::clone(&self.ports.probe), Arc::clone(&self.spec));
                 self.tasks.spawn(async move {
-                    let outcome = probe.probe(&spec.health_check.check, spec.health_check.timeout).await;
+                    let outcome = probe.probe_service(&spec).await;
                     Input::Probed { instance, outcome }
                 });
             }
@@ -438,6 +438,7 @@ impl Actor {
             | Happening::NotReadyInTime { .. }
             | Happening::BecameHealthy
             | Happening::BecameUnhealthy { .. }
+            | Happening::BecameUnreachable { .. }
             | Happening::StartFailed { .. }
             | Happening::StopFailed { .. } => true,
         }
@@ -493,6 +494,7 @@ impl Actor {
             last_exit: self.machine.last_exit(),
             preparing: self.preparation.as_ref().and_then(|fetching| fetching.words.borrow().clone()),
             notes,
+            facts: self.ports.backend.facts(self.instance_spec()),
         };
         if self.reported.as_ref().is_some_and(|reported| looks_the_same(reported, &snapshot)) {
             return;
@@ -522,6 +524,7 @@ fn author(what: &Happening) -> Option<Cause> {
         | Happening::BecameUnhealthy { .. }
         | Happening::StartFailed { .. }
         | Happening::Died { .. }
+        | Happening::BecameUnreachable { .. }
         | Happening::Stopped
         | Happening::StopFailed { .. } => None,
     }
@@ -551,6 +554,7 @@ fn looks_the_same(a: &ServiceSnapshot, b: &ServiceSnapshot) -> bool {
         && a.last_exit == b.last_exit
         && a.preparing == b.preparing
         && a.notes == b.notes
+        && a.facts == b.facts
 }
 
 impl Drop for Actor {

@@ -113,6 +113,12 @@ fn unhealthy_for(service: &ServiceSnapshot) -> String {
 fn failed(service: &ServiceSnapshot, reason: &FailureReason, snapshot: &Snapshot, now: Instant) -> String {
     let when = ago(now.saturating_duration_since(service.entered));
     let why_it_stays = match (reason, service.spec.startup.restart_on_failure) {
+        (FailureReason::Unreachable(why), _) => {
+            let length = now.saturating_duration_since(service.entered);
+            let length = if length.as_secs() == 0 { String::new() } else { format!(" for {}", span(length)) };
+            let below = cause::below(service, snapshot, now).map(|cause| format!("; {cause}")).unwrap_or_default();
+            return format!("cannot be reached{length}: {why}{below}");
+        }
         (FailureReason::CouldNotStart(_) | FailureReason::GaveUp { .. }, _) => "",
         (FailureReason::Died { .. }, RestartOnFailure::Never) => "; restart_on_failure is off",
         (FailureReason::Died { .. }, RestartOnFailure::UpTo { .. }) => "; nothing will restart it",

@@ -140,6 +140,7 @@ fn stopped(spec: Arc<ServiceSpec>) -> ServiceSnapshot {
         entered: noon(),
         next_probe: None,
         notes: Vec::new(),
+        facts: Vec::new(),
     }
 }
 

@@ -248,6 +248,7 @@ pub(super) fn stopped(spec: &Arc<ServiceSpec>, now: Instant) -> ServiceSnapshot 
         entered: now,
         next_probe: None,
         notes: Vec::new(),
+        facts: Vec::new(),
     }
 }
 
