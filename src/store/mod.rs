@@ -3,6 +3,7 @@
 pub mod directory;
 pub mod handover;
 mod layout;
+pub mod leader;
 pub mod lock;
 pub mod marker;
 pub mod state;

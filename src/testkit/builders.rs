@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    BinarySpec, Category, Check, Deployment, HealthCheck, Registry, RegistrySource, RestartOnFailure, ServiceId,
+    AutoSupervise, BinarySpec, Category, Check, Deployment, HealthCheck, Registry, RegistrySource, RestartOnFailure, ServiceId,
     ServiceKind, ServiceSpec, Startup,
 };
 
@@ -68,6 +68,7 @@ pub fn registry(services: impl IntoIterator<Item = ServiceSpec>) -> Registry {
         source: RegistrySource::BuiltIn,
         services: services.into_iter().map(Arc::new).collect(),
         set_aside: Vec::new(),
+        auto_supervise: AutoSupervise::On,
         diagnostics: Vec::new(),
     }
 }

@@ -20,6 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("health", &["model", "engine"]),
     ("logs", &["model", "engine", "store"]),
     ("demo", &["model", "host", "store"]),
+    ("supervise", &["model", "engine", "store", "host"]),
     ("tui", &["model", "report", "lifecycle", "preflight", "engine", "logs", "store"]),
     (
         "cli",
@@ -36,6 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tui",
             "demo",
             "shim",
+            "supervise",
         ],
     ),
 ];
