@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use self::adapters::Adapters;
 use crate::backends::ByMode;
 use crate::backends::binary::{BinaryBackend, Settings, ShimProgram};
-use crate::cli::{self, ConsoleKind, Exit, Purpose, Root, Session, Setup, SetupError};
+use crate::cli::{self, ConsoleKind, Exit, HomePlaces, Purpose, Root, Session, Setup, SetupError, Watched};
 use crate::config::{self, Environment, Fingerprint, Found};
 use crate::engine::handle::Handle;
 use crate::engine::operation::{Request, Targets, Verb};
@@ -28,6 +28,7 @@ use crate::model::{Actor, Mode, Registry, RegistrySource, Role, ServiceId, StopH
 use crate::report::Style;
 use crate::store::handover::Rotation;
 use crate::store::{Layout, SERVICES_DIR_VARIABLE, Timeline};
+use crate::supervise::{self, Background};
 use crate::tui::{self, ConsoleError, ConsoleOptions, Opening, RegistryDesk};
 use crate::{demo, logs};
 
@@ -55,6 +56,28 @@ impl Root for App {
             Ok(open(setup, &environment, layout, Probing::WhileStarting)?.session)
         }
         .boxed()
+    }
+
+    fn watched<'a>(&'a self, setup: &'a Setup) -> BoxFuture<'a, Result<Watched, SetupError>> {
+        async move {
+            let environment = Environment::from_process();
+            let layout = layout(&environment)?;
+            log_to(setup.purpose, &layout, None);
+            let Opened { session, found, seen } = open(setup, &environment, layout, Probing::WhileStarting)?;
+            Ok(Watched { session, edits: edits(found, seen, environment) })
+        }
+        .boxed()
+    }
+
+    fn home(&self) -> Result<HomePlaces, SetupError> {
+        let environment = Environment::from_process();
+        let variable = |name: &str| environment.variables.get(OsStr::new(name)).map(PathBuf::from);
+        Ok(HomePlaces {
+            layout: layout(&environment)?,
+            moved_to: variable(SERVICES_DIR_VARIABLE).filter(|path| !path.as_os_str().is_empty()),
+            config_home: variable("XDG_CONFIG_HOME"),
+            home: environment.home,
+        })
     }
 
     fn console<'a>(&'a self, setup: &'a Setup, kind: ConsoleKind) -> BoxFuture<'a, Result<Exit, SetupError>> {
@@ -207,8 +230,14 @@ fn open(setup: &Setup, environment: &Environment, layout: Layout, probing: Probi
         Purpose::Operate => Tending::Yes,
     };
     let (ports, output) = ports(environment, &layout)?;
+    let background = match setup.purpose {
+        Purpose::Observe => Background::off(&layout),
+        Purpose::Operate => {
+            Background::new(&layout, &registry, |name| environment.variables.get(OsStr::new(name)).cloned())
+        }
+    };
     let handle = engine::spawn(registry.clone(), ports, Options { probing, tending, role: Role::Follower });
-    Ok(Opened { session: Session { registry: Arc::new(registry), handle, layout, output }, found, seen })
+    Ok(Opened { session: Session { registry: Arc::new(registry), handle, layout, output, background }, found, seen })
 }
 
 /// The adapters of this build, and where the output of those services comes from that write no log file.
@@ -275,23 +304,28 @@ fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> BoxFu
     .boxed()
 }
 
+/// Every load of the registry from now on that differs from the one before, until the receiver is dropped.
+fn edits(found: Found, seen: Fingerprint, environment: Environment) -> mpsc::Receiver<Registry> {
+    let (sender, edits) = mpsc::channel(1);
+    let mut watch = config::watch(found, seen, environment);
+    tokio::spawn(async move {
+        loop {
+            let load = tokio::select! {
+                load = watch.next() => load,
+                () = sender.closed() => None,
+            };
+            let Some(load) = load else { return };
+            if sender.send(load).await.is_err() {
+                return;
+            }
+        }
+    });
+    edits
+}
+
 impl RegistryDesk for Desk {
     fn edits(&self) -> mpsc::Receiver<Registry> {
-        let (sender, edits) = mpsc::channel(1);
-        let mut watch = config::watch(self.found.clone(), self.seen, self.environment.clone());
-        tokio::spawn(async move {
-            loop {
-                let load = tokio::select! {
-                    load = watch.next() => load,
-                    () = sender.closed() => None,
-                };
-                let Some(load) = load else { return };
-                if sender.send(load).await.is_err() {
-                    return;
-                }
-            }
-        });
-        edits
+        edits(self.found.clone(), self.seen, self.environment.clone())
     }
 
     fn load(&self) -> BoxFuture<'static, Registry> {

@@ -21,4 +21,4 @@ pub use exit::Exit;
 pub use print::Printer;
 pub use program::{Program, command};
 pub use run::run;
-pub use session::{ConsoleKind, Purpose, Root, Session, Setup, SetupError};
+pub use session::{ConsoleKind, HomePlaces, Purpose, Root, Session, Setup, SetupError, Watched};

@@ -14,6 +14,16 @@ pub enum RegistrySource {
     BuiltIn,
 }
 
+impl RegistrySource {
+    /// The file, where there is one.
+    pub fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => Some(path.clone()),
+            Self::BuiltIn => None,
+        }
+    }
+}
+
 impl std::fmt::Display for RegistrySource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

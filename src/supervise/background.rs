@@ -8,7 +8,7 @@ use std::process::Stdio;
 use rustix::fs::OFlags;
 
 use crate::host::descriptors;
-use crate::model::{AutoSupervise, Registry, RegistrySource};
+use crate::model::{AutoSupervise, Registry};
 use crate::store::{Layout, directory, lock};
 
 /// The environment variable that switches it off: `PROVISIONING_SUPERVISE=off`.
@@ -40,7 +40,7 @@ impl Background {
         let is_off = variable(VARIABLE).is_some_and(|value| value == "off" || value == "0" || value == "false")
             || registry.auto_supervise == AutoSupervise::Off;
         let program = if is_off { None } else { program().ok() };
-        Self { layout: layout.clone(), program, registry: file(registry) }
+        Self { layout: layout.clone(), program, registry: registry.source.file() }
     }
 
     /// One that never starts anything: the demo's, and that of a command which only looks.
@@ -77,14 +77,7 @@ impl Background {
 /// # Errors
 /// When it cannot be started.
 pub fn start(registry: &Registry) -> io::Result<()> {
-    spawn(&program()?, file(registry).as_deref())
-}
-
-fn file(registry: &Registry) -> Option<PathBuf> {
-    match &registry.source {
-        RegistrySource::File(path) => Some(path.clone()),
-        RegistrySource::BuiltIn => None,
-    }
+    spawn(&program()?, registry.source.file().as_deref())
 }
 
 /// This very program, also when an upgrade has replaced its file.

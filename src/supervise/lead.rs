@@ -1,8 +1,9 @@
 //! Taking the locks, and saying who holds them.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+
+use rustix::process::Signal;
 
 use crate::host::process::{self, Era};
 use crate::model::{Leader, LeaderKind, ProcessIdentity};
@@ -89,16 +90,22 @@ pub fn running(layout: &Layout) -> Option<Leader> {
     held_by(&layout.supervise_lock()).map(|found| Leader { kind: Some(LeaderKind::Supervise), ..found })
 }
 
-/// The process that holds the `supervise` of the home, opened for signalling and waiting: proven to live and to hold the lock after it
-/// was opened, so that nothing else can be signalled. `None` when there is none, or when that cannot be proven.
+/// Tells the `supervise` of the home to end, through a descriptor that was opened before its process was proven to hold the lock, so
+/// that nothing else can be signalled. False when there is none, or when that cannot be proven.
 ///
 /// # Errors
 /// When the kernel refuses for a reason other than absence.
-pub fn holder(layout: &Layout) -> io::Result<Option<OwnedFd>> {
+pub fn end(layout: &Layout) -> io::Result<bool> {
     let path = layout.supervise_lock();
-    let Some(note) = leader::read_note(&path) else { return Ok(None) };
-    let pidfd = Era::present()?.open(&note.identity)?;
-    Ok(pidfd.filter(|_| holds(&path, &note.identity)))
+    let Some(note) = leader::read_note(&path) else { return Ok(false) };
+    let Some(pidfd) = Era::present()?.open(&note.identity)?.filter(|_| holds(&path, &note.identity)) else {
+        return Ok(false);
+    };
+    match rustix::process::pidfd_send_signal(&pidfd, Signal::TERM) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::SRCH) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn held_by(path: &Path) -> Option<Leader> {

@@ -22,7 +22,7 @@ mod unit;
 
 pub use background::{Background, Ensured, VARIABLE, detach, start};
 pub use campaign::campaign;
-pub use lead::{Claim, ClaimError, claim, holder, leader, running};
-pub use notify::{Notifier, VARIABLES as NOTIFY_VARIABLES};
+pub use lead::{Claim, ClaimError, claim, end, leader, running};
+pub use notify::Notifier;
 pub use run::{Ended, Order, Staying, run};
 pub use unit::{UNIT, Unit};

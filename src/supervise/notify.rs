@@ -9,9 +9,6 @@ use std::time::Duration;
 
 use rustix::time::ClockId;
 
-/// The variables of the protocol. Services must not inherit them: they would speak in the name of this program.
-pub const VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
-
 /// A way to the service manager; silent where there is none.
 #[derive(Debug, Default)]
 pub struct Notifier {

@@ -8,6 +8,7 @@ mod operate;
 mod operation;
 mod platform;
 mod services;
+mod supervise;
 mod waiting;
 
 use super::exit::Exit;
@@ -20,6 +21,7 @@ pub(super) use events::run as events;
 pub(super) use once::run as once;
 pub(super) use operation::{find as find_operation, run as operation};
 pub(super) use platform::run as platform;
+pub(super) use supervise::run as supervise;
 pub(super) use services::{run as services, validate_unusable};
 
 /// What a command comes to. The error is a broken invariant, not an expected failure.
