@@ -6,9 +6,12 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::{BoxFuture, FutureExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use self::adapters::Adapters;
 use crate::backends::ByMode;
@@ -24,11 +27,13 @@ use crate::host::{Places, System};
 use crate::lifecycle::machine::{Probing, Tending};
 use crate::logs::tracing::{PaneLayer, Sink};
 use crate::logs::{AllLogs, FileLogs};
-use crate::model::{Actor, Mode, Registry, RegistrySource, Role, ServiceId, StopHow};
+use crate::model::{
+    Actor, Happening, LeaderKind, Leadership, Mode, Registry, RegistrySource, Role, ServiceId, StopHow,
+};
 use crate::report::Style;
 use crate::store::handover::Rotation;
 use crate::store::{Layout, SERVICES_DIR_VARIABLE, Timeline};
-use crate::supervise::{self, Background};
+use crate::supervise::{self, Background, Ensured};
 use crate::tui::{self, ConsoleError, ConsoleOptions, Opening, RegistryDesk};
 use crate::{demo, logs};
 
@@ -116,8 +121,17 @@ async fn run_console(
 ) -> Result<Exit, SetupError> {
     let own_log = tui::OwnLog::new();
     log_to(setup.purpose, &layout, Some(Box::new(own_log.layer())));
-    let Opened { session, found, seen } = open(setup, environment, layout, Probing::Continuous)?;
+    let Opened { mut session, found, seen } = open(setup, environment, layout, Probing::Continuous)?;
+    if kind == ConsoleKind::Demo {
+        session.background = Background::off(&session.layout);
+    }
     let variable = |name: &str| environment.variables.get(OsStr::new(name)).map(|value| value.to_string_lossy().into());
+    let mut beside_the_console = JoinSet::new();
+    let explains = Arc::new(AtomicBool::new(false));
+    if session.background.is_on() {
+        beside_the_console.spawn(look_after(session.handle.clone(), session.background.clone(), Arc::clone(&explains)));
+    }
+    let leadership = lead_while_open(&session, &mut beside_the_console);
     let options = ConsoleOptions {
         icons: match setup.style {
             Style::Ascii => tui::IconSet::Ascii,
@@ -134,6 +148,7 @@ async fn run_console(
         desk: Arc::new(Desk { found, seen, environment: environment.clone() }),
         editor: tui::Editor::find(variable),
         own_log,
+        leadership,
         opening: match kind {
             ConsoleKind::Registry => Opening::Look,
             ConsoleKind::Demo => Opening::StartAll,
@@ -141,6 +156,7 @@ async fn run_console(
     };
     let handle = session.handle.clone();
     let left = tui::run_console(session.handle, options).await;
+    beside_the_console.shutdown().await;
     if kind == ConsoleKind::Demo {
         stop_all(&handle).await;
     }
@@ -150,12 +166,53 @@ async fn run_console(
                 ConsoleKind::Registry => exit.to_string(),
                 ConsoleKind::Demo => "The demo has ended, and its services with it.".to_owned(),
             };
-            cli::Printer::of_process().report(&format!("{farewell}\n"));
+            let mut printer = cli::Printer::of_process();
+            printer.report(&format!("{farewell}\n"));
+            if explains.load(Ordering::Relaxed) {
+                printer.error(&cli::looked_after_note(setup.program));
+            }
             Ok(Exit::Done)
         }
         Err(error @ ConsoleError::NotATerminal) => Err(SetupError { message: error.to_string(), remedy: None }),
         Err(error @ ConsoleError::Terminal(_)) => {
             Err(SetupError { message: format!("failed to {}", chain(&error)), remedy: None })
+        }
+    }
+}
+
+/// Leads as long as the console is open and nobody who goes before it does.
+fn lead_while_open(session: &Session, tasks: &mut JoinSet<()>) -> watch::Receiver<Option<Leadership>> {
+    let (sender, leadership) = watch::channel(None);
+    let registry = session.registry.source.file();
+    tasks.spawn(supervise::campaign(
+        session.layout.clone(),
+        LeaderKind::Console,
+        registry,
+        session.handle.clone(),
+        sender,
+    ));
+    leadership
+}
+
+/// Starts `supervise` in the background when something is started here, so that somebody leads when the console is closed. Says in
+/// `explains` whether that has to be told.
+async fn look_after(handle: Handle, background: Background, explains: Arc<AtomicBool>) {
+    let mut events = handle.events();
+    drop(handle);
+    loop {
+        let is_ours = match events.recv().await {
+            Ok(event) => matches!(event.what, Happening::Started(_)) && event.actor == Actor::Console,
+            // What was missed may have been a start.
+            Err(RecvError::Lagged(_)) => true,
+            Err(RecvError::Closed) => return,
+        };
+        if !is_ours {
+            continue;
+        }
+        match background.ensure() {
+            Ok(Ensured::StartedForTheFirstTime) => explains.store(true, Ordering::Relaxed),
+            Ok(Ensured::Nothing | Ensured::Started) => {}
+            Err(error) => tracing::warn!(%error, "supervise could not be started in the background"),
         }
     }
 }

@@ -18,6 +18,7 @@ mod sign;
 mod tests;
 
 pub use exit::Exit;
+pub use names::looked_after_note;
 pub use print::Printer;
 pub use program::{Program, command};
 pub use run::run;

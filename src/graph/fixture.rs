@@ -8,8 +8,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::model::{
-    AutoSupervise, BinarySpec, Category, Check, Deployment, HealthCheck, Registry, RegistrySource, RestartOnFailure, ServiceId,
-    ServiceKind, ServiceSpec, Startup,
+    AutoSupervise, BinarySpec, Category, Check, Deployment, HealthCheck, Registry, RegistrySource, RestartOnFailure,
+    ServiceId, ServiceKind, ServiceSpec, Startup,
 };
 
 /// A valid name.

@@ -64,10 +64,8 @@ impl Background {
         }
         spawn(program, self.registry.as_deref())?;
         // Made by whoever comes first, and never again.
-        let is_first = directory::open_regular(
-            &self.layout.supervise_said(),
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
-        );
+        let is_first =
+            directory::open_regular(&self.layout.supervise_said(), OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL);
         Ok(if is_first.is_ok() { Ensured::StartedForTheFirstTime } else { Ensured::Started })
     }
 }

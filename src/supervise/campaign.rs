@@ -24,7 +24,7 @@ pub async fn campaign(
     kind: LeaderKind,
     registry: Option<PathBuf>,
     handle: Handle,
-    leadership: watch::Sender<Leadership>,
+    leadership: watch::Sender<Option<Leadership>>,
 ) {
     let note = match lead::note(kind, registry) {
         Ok(note) => note,
@@ -44,7 +44,7 @@ struct Candidate {
 }
 
 impl Candidate {
-    async fn run(&mut self, leadership: &watch::Sender<Leadership>) -> Result<(), EngineGone> {
+    async fn run(&mut self, leadership: &watch::Sender<Option<Leadership>>) -> Result<(), EngineGone> {
         let mut ear = Ear::new();
         // Without it, Ctrl+Z stops this process with the lead in its hands, and `supervise` waits until it goes on.
         let mut suspensions = signal(SignalKind::from_raw(Signal::TSTP.as_raw())).ok();
@@ -60,13 +60,14 @@ impl Candidate {
                 Some(_) => Leadership::Here,
                 None => lead::leader(&self.layout).map_or(Leadership::Nobody, Leadership::Another),
             };
+            let found = Some(found);
             leadership.send_if_modified(|known| std::mem::replace(known, found.clone()) != found);
             tokio::select! {
                 () = ear.heard() => {}
                 () = leadership.closed() => return self.give_up().await,
                 Some(()) = next(suspensions.as_mut()) => {
                     self.give_up().await?;
-                    leadership.send_replace(Leadership::Nobody);
+                    leadership.send_replace(Some(Leadership::Nobody));
                     // Goes on here when somebody continues it.
                     if let Err(error) = stop_this_process() {
                         tracing::warn!(%error, "this process could not be suspended");

@@ -123,7 +123,6 @@ fn named(path: &Path) -> Leader {
 
 /// Whether the process itself took the lock and holds it.
 fn holds(path: &Path, identity: &ProcessIdentity) -> bool {
-    lock::file_identity(path).is_some_and(|(device, inode)| {
-        process::lock_taker(identity.pid, device, inode) == Some(identity.pid)
-    })
+    lock::file_identity(path)
+        .is_some_and(|(device, inode)| process::lock_taker(identity.pid, device, inode) == Some(identity.pid))
 }

@@ -21,7 +21,8 @@ impl Notifier {
     pub fn new(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let Some(name) = variable("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return Self::default() };
         let socket = address(&name).and_then(|address| Ok((UnixDatagram::unbound()?, address)));
-        let socket = match socket.and_then(|(socket, address)| socket.set_nonblocking(true).map(|()| (socket, address))) {
+        let socket = match socket.and_then(|(socket, address)| socket.set_nonblocking(true).map(|()| (socket, address)))
+        {
             Ok(socket) => Some(socket),
             Err(error) => {
                 tracing::warn!(%error, socket = %name.display(), "the service manager cannot be told anything");
@@ -141,7 +142,12 @@ mod tests {
 
     #[test]
     fn without_a_socket_that_can_be_used_nothing_is_said_and_nothing_fails() {
-        for pairs in [vec![], vec![("NOTIFY_SOCKET", "")], vec![("NOTIFY_SOCKET", "relative")], vec![("NOTIFY_SOCKET", "/nowhere/x")]] {
+        for pairs in [
+            vec![],
+            vec![("NOTIFY_SOCKET", "")],
+            vec![("NOTIFY_SOCKET", "relative")],
+            vec![("NOTIFY_SOCKET", "/nowhere/x")],
+        ] {
             notifier(&pairs).ready();
         }
     }

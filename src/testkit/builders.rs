@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    AutoSupervise, BinarySpec, Category, Check, Deployment, HealthCheck, Registry, RegistrySource, RestartOnFailure, ServiceId,
-    ServiceKind, ServiceSpec, Startup,
+    AutoSupervise, BinarySpec, Category, Check, Deployment, HealthCheck, Registry, RegistrySource, RestartOnFailure,
+    ServiceId, ServiceKind, ServiceSpec, Startup,
 };
 
 /// The id of that name.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::engine::handle::Checked;
 use crate::model::{
-    AutoSupervise, BinarySpec, Category, Check, Deployment, DockerSpec, Health, HealthCheck, HealthHistory, Instance, Intent,
-    ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, Registry, RegistrySource, RestartOnFailure, Role,
+    AutoSupervise, BinarySpec, Category, Check, Deployment, DockerSpec, Health, HealthCheck, HealthHistory, Instance,
+    Intent, ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, Registry, RegistrySource, RestartOnFailure, Role,
     ServiceId, ServiceKind, ServiceSnapshot, ServiceSpec, ServiceState, Snapshot, Startup,
 };
 

@@ -73,7 +73,8 @@ async fn here(args: &SuperviseArgs, watched: Watched, face: &mut Face) -> Exit {
             return Exit::Failed;
         }
     };
-    face.out.error(&format!("Looking after the services of {}; services go on when this ends", session.registry.source));
+    face.out
+        .error(&format!("Looking after the services of {}; services go on when this ends", session.registry.source));
     let staying = if args.stay { Staying::UntilTold } else { Staying::WhileNeeded };
     let notifier = Notifier::new(|name| std::env::var_os(name));
     let order = Order { handle: session.handle.clone(), edits, staying, notifier };
