@@ -4,6 +4,7 @@ pub mod directory;
 pub mod handover;
 pub mod history;
 mod layout;
+pub mod leader;
 pub mod lock;
 pub mod marker;
 pub mod state;
