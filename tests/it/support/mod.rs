@@ -1,4 +1,8 @@
 //! What several test modules share.
 
+pub(crate) mod campaign;
+pub(crate) mod dice;
 pub(crate) mod home;
 pub(crate) mod program;
+pub(crate) mod sources;
+pub(crate) mod terminal;
