@@ -196,8 +196,7 @@ fn a_service_that_may_not_be_forked_is_tried_again_until_it_may() {
     if is_root {
         std::os::unix::fs::chown(home.path(""), Some(54_321), Some(54_321)).unwrap();
     }
-    let somebody = |line: &str| {
-        let plain = home.command(line);
+    let somebody = |plain: Command| {
         if !is_root {
             return plain;
         }
@@ -207,21 +206,28 @@ fn a_service_that_may_not_be_forked_is_tried_again_until_it_may() {
         command.stdin(Stdio::null());
         command
     };
-    let started = somebody("services start a").output().unwrap();
+    let started = somebody(home.command("services start a")).output().unwrap();
     let said = String::from_utf8_lossy(&started.stderr).into_owned();
     if said.contains("Permission denied") {
         return skipped("a_service_that_may_not_be_forked_is_tried_again_until_it_may", "another user may not read this");
     }
     assert!(started.status.success(), "{said}");
-    let (shim, first) = (home.shim("a"), home.living("a"));
-    limit(shim, "--nproc=1:4096");
+    wait_until("its first deed", || !home.living("a").is_empty());
+    let first = home.living("a");
+    let shim = provisioning::host::process::stat(first[0]).expect("stat").parent;
+    let limit = |limit: &str| {
+        let mut command = Command::new("prlimit");
+        command.arg("--pid").arg(shim.to_string()).arg(limit);
+        assert!(somebody(command).status().unwrap().success(), "{limit}");
+    };
+    limit("--nproc=1:");
     kill("-9", first[0]);
     wait_until("a start that failed", || {
         std::fs::read_to_string(home.layout().events()).unwrap_or_default().matches("restart").count() >= 2
     });
     assert!(is_alive(shim) && home.living("a").is_empty());
-    limit(shim, "--nproc=4096:4096");
+    limit("--nproc=1000:");
     wait_until("its restart", || !home.living("a").is_empty());
     assert_eq!(home.living("a").len(), 1);
-    assert!(somebody("platform stop --force").status().unwrap().success());
+    assert!(somebody(home.command("platform stop --force")).status().unwrap().success());
 }
