@@ -432,7 +432,12 @@ impl Supervisor {
         self.record.phase = Phase::Starting;
         self.record.next_attempt = None;
         // Before the process exists: should this shim be killed right after making it, then this names the session to look in.
-        self.try_write(Durability::Visible).map_err(|error| format!("its state could not be written: {error}"))?;
+        match self.try_write(Durability::Visible) {
+            Ok(()) => {}
+            // A full disk keeps nobody from being started who asks for it now, and sees why. But it must not keep down what ran.
+            Err(error) if self.record.restarts == 0 => return Err(format!("its state could not be written: {error}")),
+            Err(_) => self.must_write = true,
+        }
         let lock = self.lock.as_ref().ok_or("its lock is not held")?;
         failpoint!("shim-before-process");
         let pid = launch(&self.setting.handover, lock, &self.output)?;

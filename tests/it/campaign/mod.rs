@@ -4,6 +4,7 @@ mod a_crash;
 mod b_children;
 mod c_identity;
 mod d_logs;
+mod e_state;
 
 /// What every startup section needs to be started again.
 const RESTARTS: &str = "auto_start = true\nrestart_on_failure = true\n";
