@@ -24,7 +24,7 @@ use crate::host::{Places, System};
 use crate::lifecycle::machine::{Probing, Tending};
 use crate::logs::tracing::{PaneLayer, Sink};
 use crate::logs::{AllLogs, FileLogs};
-use crate::model::{Actor, Mode, Registry, RegistrySource, ServiceId, StopHow};
+use crate::model::{Actor, Mode, Registry, RegistrySource, Role, ServiceId, StopHow};
 use crate::report::Style;
 use crate::store::handover::Rotation;
 use crate::store::{Layout, SERVICES_DIR_VARIABLE, Timeline};
@@ -207,7 +207,7 @@ fn open(setup: &Setup, environment: &Environment, layout: Layout, probing: Probi
         Purpose::Operate => Tending::Yes,
     };
     let (ports, output) = ports(environment, &layout)?;
-    let handle = engine::spawn(registry.clone(), ports, Options { probing, tending });
+    let handle = engine::spawn(registry.clone(), ports, Options { probing, tending, role: Role::Follower });
     Ok(Opened { session: Session { registry: Arc::new(registry), handle, layout, output }, found, seen })
 }
 

@@ -22,11 +22,11 @@ pub use event::{Actor, Event, Happening};
 pub use health::{HISTORY_LENGTH, Health, HealthHistory, ProbeOutcome, ProbeReport, ProbeVerdict};
 pub use id::{InvalidName, ServiceId};
 pub use instance::{Ending, ExitRecord, Instance, ProcessIdentity};
-pub use observation::{Guardian, Launch, LaunchOrigin, Observed, Presence, StopHow};
+pub use observation::{Guardian, Launch, LaunchOrigin, Observed, Presence, StartHow, StopHow};
 pub use published_port::{Protocol, PublishedPort};
 pub use registry::{Registry, RegistrySource};
 pub use secret::Secret;
-pub use snapshot::{ServiceSnapshot, Snapshot};
+pub use snapshot::{Role, ServiceSnapshot, Snapshot};
 pub use spec::{
     BinarySpec, Category, Check, ComposeSpec, Deployment, DockerSpec, HealthCheck, KubernetesSpec, Mode, RemoteSpec,
     RestartOnFailure, ServiceKind, ServiceSpec, Startup,

@@ -116,6 +116,10 @@ impl IconSet {
     pub(crate) fn cursor(self) -> &'static str {
         self.pick("▌", ">")
     }
+    /// Of a service that actions are for.
+    pub(crate) fn mark(self) -> &'static str {
+        self.pick("●", "+")
+    }
     pub(crate) fn arrow(self) -> &'static str {
         self.pick("▸", ">")
     }

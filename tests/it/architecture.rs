@@ -17,7 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("host", &["model", "engine", "preflight", "store"]),
     ("shim", &["model", "lifecycle", "store", "host"]),
     ("backends", &["model", "engine", "preflight", "store", "host", "shim"]),
-    ("health", &["model", "engine"]),
+    ("health", &["model", "engine", "host"]),
     ("logs", &["model", "engine", "store"]),
     ("demo", &["model", "host", "store"]),
     ("tui", &["model", "report", "lifecycle", "preflight", "engine", "logs", "store"]),

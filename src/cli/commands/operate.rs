@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::names::resolve;
 use crate::cli::session::{Face, Session};
 use crate::cli::sign::{Busy, Sign};
-use crate::engine::handle::EngineGone;
+use crate::engine::handle::{EngineGone, Handle};
 use crate::engine::operation::{Operation, Progress, Refusal, Request, Summary, Targets, Verb};
 use crate::model::{Actor, Snapshot};
 use crate::report::{Narrator, OutcomeLedger, PlanReport, Telling, refusal_lines, refusal_report};
@@ -53,7 +53,8 @@ pub(super) async fn run(task: Task<'_>, session: &Session, face: &mut Face) -> E
     let request = Request { verb: task.verb, targets, actor: Actor::Command };
     match session.handle.begin(request).await? {
         Ok(operation) => {
-            tell(&task, operation, &before, Patience { interrupts: interrupts.as_mut(), timeout }, face).await
+            let patience = Patience { interrupts: interrupts.as_mut(), timeout };
+            tell(&task, operation, (&before, &session.handle), patience, face).await
         }
         Err(refusal) => Ok(refused(&task, &refusal, face)),
     }
@@ -109,7 +110,7 @@ struct Patience<'a> {
 async fn tell(
     task: &Task<'_>,
     mut operation: Operation,
-    before: &Snapshot,
+    (before, engine): (&Snapshot, &Handle),
     mut patience: Patience<'_>,
     face: &mut Face,
 ) -> Ended {
@@ -145,7 +146,7 @@ async fn tell(
             Heard::Progress(None) => return Err(EngineGone),
             Heard::SignDue => {
                 let width = face.out.sign_width().unwrap_or_default();
-                face.out.show_sign(&sign.draw(&busy.text(), width));
+                face.out.show_sign(&sign.draw(&busy.text(&engine.snapshot()), width));
             }
             Heard::TimedOut(timeout) => {
                 patience.timeout = None;

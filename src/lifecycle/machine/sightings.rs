@@ -21,7 +21,7 @@ impl Turn {
         machine.last_exit = last_exit.or(machine.last_exit);
         machine.notes = notes;
         if let Presence::Present { guardian: Guardian::Gone, .. } = &presence
-            && machine.policy.tending == Tending::Yes
+            && machine.tending() == Tending::Yes
         {
             self.effects.push(Effect::Tend);
         }
@@ -235,6 +235,9 @@ impl Turn {
         self.machine.streak = self.machine.streak.after(report.verdict);
         let health = self.machine.streak.health();
         let message = report.message.clone();
+        if let Some(since) = self.machine.state.since() {
+            self.note_verdict(report.verdict, since);
+        }
         self.machine.last_probe = Some(report);
         match self.machine.state.clone() {
             ServiceState::Starting { instance, since, deadline } => match health {
@@ -256,6 +259,7 @@ impl Turn {
                     | (Health::Unhealthy, Health::Unknown | Health::Unhealthy) => {}
                 }
                 self.run(instance, since, health);
+                self.consider_recovery();
             }
             ServiceState::Unknown { .. }
             | ServiceState::Stopped
@@ -275,7 +279,7 @@ impl Turn {
         match self.machine.state.clone() {
             ServiceState::Starting { since, deadline, .. } => self.space_next_readiness_probe(since, deadline),
             ServiceState::Running { .. } => {
-                self.machine.next_probe = match self.machine.policy.probing {
+                self.machine.next_probe = match self.machine.probing() {
                     Probing::Continuous => Some(self.machine.policy.next_on_grid(self.now)),
                     Probing::WhileStarting => None,
                 };

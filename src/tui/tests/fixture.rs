@@ -15,8 +15,8 @@ use ratatui::style::Style;
 
 use crate::model::{
     Category, Check, Code, Diagnostic, Ending, ExitRecord, FailureReason, Health, HealthHistory, Instance, ProbeReport,
-    ProbeVerdict, ProcessIdentity, Registry, RegistrySource, RestartOnFailure, ServiceId, ServiceSnapshot, ServiceSpec,
-    ServiceState, Severity, Snapshot,
+    ProbeVerdict, ProcessIdentity, Registry, RegistrySource, RestartOnFailure, Role, ServiceId, ServiceSnapshot,
+    ServiceSpec, ServiceState, Severity, Snapshot,
 };
 use crate::testkit::builders::{registry, service};
 use crate::tui::effect::Effect;
@@ -235,6 +235,7 @@ pub(super) fn stopped(spec: &Arc<ServiceSpec>, now: Instant) -> ServiceSnapshot 
         intent: None,
         state: ServiceState::Stopped,
         last_probe: None,
+        preparing: None,
         history: Arc::default(),
         restarts: 0,
         last_exit: None,
@@ -246,7 +247,7 @@ pub(super) fn stopped(spec: &Arc<ServiceSpec>, now: Instant) -> ServiceSnapshot 
 
 pub(super) fn snapshot_of(registry: Registry, now: Instant) -> Snapshot {
     let services = registry.services.iter().map(|spec| Arc::new(stopped(spec, now))).collect();
-    Snapshot { generation: 1, registry: Arc::new(registry), services }
+    Snapshot { generation: 1, registry: Arc::new(registry), services, role: Role::Follower }
 }
 
 /// Changes one service of a snapshot.

@@ -14,7 +14,7 @@ use super::fixture::{line, rows, wall};
 use crate::engine::handle::Handle;
 use crate::engine::{Options, spawn};
 use crate::lifecycle::machine::{Probing, Tending};
-use crate::model::ServiceId;
+use crate::model::{Role, ServiceId};
 use crate::testkit::builders::{checked_service, registry, service};
 use crate::testkit::world::World;
 use crate::tui::event::Moment;
@@ -68,7 +68,11 @@ fn options() -> ConsoleOptions {
 
 fn engine(world: &Arc<World>) -> Handle {
     let services = registry([service("web", "database"), checked_service("database", "")]);
-    spawn(services, world.ports(), Options { probing: Probing::Continuous, tending: Tending::Yes })
+    spawn(
+        services,
+        world.ports(),
+        Options { probing: Probing::Continuous, tending: Tending::Yes, role: Role::Follower },
+    )
 }
 
 /// Opens a console, lets each key do its work, and returns how it was left and the last screen.

@@ -2,6 +2,8 @@
 
 pub(crate) mod campaign;
 pub(crate) mod dice;
+#[cfg(feature = "docker")]
+pub(crate) mod engine;
 pub(crate) mod home;
 pub(crate) mod program;
 pub(crate) mod sources;
