@@ -149,6 +149,10 @@ impl Turn {
                         Some(_) => self.tell(Happening::Started(instance.clone())),
                         // What ran before this engine looked is no news.
                         None if matches!(self.machine.state, ServiceState::Unknown { .. }) => {}
+                        // As was said before.
+                        None if matches!(self.machine.state, ServiceState::Backoff { .. }) => {
+                            self.tell(Happening::Started(instance.clone()));
+                        }
                         None => self.tell(Happening::Adopted(instance.clone())),
                     }
                     self.run(instance, since, Health::Unknown);

@@ -1,4 +1,5 @@
-//! `services monitor` (O10): R124 to R127, A10, A61, A62. Between the checks, ends and restarts are told as they happen.
+//! `services monitor` (O10): R124 to R128, A10, A61, A62. It leads, so that what is unhealthy is restarted; between the checks, ends and
+//! restarts are told as they happen.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +13,7 @@ use crate::cli::commands::{Ended, say_set_aside};
 use crate::cli::exit::Exit;
 use crate::cli::session::{Face, Session};
 use crate::engine::handle::{Attempts, EngineGone};
-use crate::model::{Event, ServiceId};
+use crate::model::{Event, Role, ServiceId};
 use crate::report::{MonitorReport, Row, monitor_event_line, monitor_header, monitor_line};
 
 /// Checks again and again. Ctrl+C is the normal end (A62).
@@ -40,6 +41,8 @@ pub(super) async fn run(args: &MonitorArgs, session: &Session, face: &mut Face) 
     }
     session.handle.settled().await?;
     let mut events = session.handle.events();
+    // R128: what is unhealthy is restarted while this looks.
+    session.handle.lead(Role::Leader).await?;
     // From start to start: a slow check shifts nothing, and one that takes longer than the interval leaves out what it missed.
     let mut ticks = interval(Duration::from_secs(args.interval));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
