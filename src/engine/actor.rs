@@ -1,5 +1,6 @@
 //! One task per service: its machine, its backend calls, its probe timer.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -10,10 +11,11 @@ use tokio::time::Instant;
 
 use super::ports::StopError;
 use super::supervisor::Ports;
+use crate::lifecycle::gap::{self, Clocks};
 use crate::lifecycle::machine::{Effect, Input, Machine, Policy, StartEnd, Step, StopEnd, StopFailure, step};
 use crate::model::{
     Actor as Cause, EDITED_NOTE, Event, Happening, Health, HealthHistory, Instance, Launch, LaunchOrigin, ProbeOutcome,
-    Role, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StateKind, StopHow,
+    ProbeVerdict, Role, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StateKind, StopHow,
 };
 
 /// All services that start together probe at most this often.
@@ -113,6 +115,10 @@ pub(super) struct Actor {
     crowd: Crowd,
     is_counted_as_starting: bool,
     roles: watch::Receiver<Role>,
+    /// When something was last heard here.
+    clocks: Clocks,
+    /// When the probe that is under way has to have an answer.
+    probe_due: Option<std::time::Instant>,
     cause: Cause,
     start_news: Vec<mpsc::Sender<(ServiceId, News)>>,
     stop_news: Vec<mpsc::Sender<(ServiceId, News)>>,
@@ -130,6 +136,8 @@ impl Actor {
         Self {
             machine: Machine::new(policy, Instant::now().into_std()),
             roles,
+            clocks: Clocks { awake: Instant::now().into_std(), boot: boot_time() },
+            probe_due: None,
             spec,
             launched: None,
             history: Arc::default(),
@@ -245,9 +253,32 @@ impl Actor {
     /// Takes one input in and performs the effects.
     fn take(&mut self, input: Input) {
         let now = Instant::now().into_std();
+        self.notice_gap(now);
+        if let Input::Probed { .. } = input {
+            self.probe_due = None;
+        }
+        let is_void = self.machine.is_probed_across_gap();
+        self.take_at(input, now, is_void);
+    }
+
+    /// Tells the machine when this program did not run for a while.
+    fn notice_gap(&mut self, now: std::time::Instant) {
+        let clocks = Clocks { awake: now, boot: boot_time() };
+        let due = self.machine.next_wake().into_iter().chain(self.probe_due).min();
+        let gap = gap::between(std::mem::replace(&mut self.clocks, clocks), clocks, due);
+        if let Some(gap) = gap {
+            tracing::info!(service = %self.spec.id, ?gap, "nothing ran here for a while");
+            let seed = RandomState::new().hash_one(&self.spec.id);
+            let probe_after = gap::pause_after(self.spec.health_check.interval, seed);
+            self.take_at(Input::Woke { probe_after }, now, false);
+        }
+    }
+
+    fn take_at(&mut self, input: Input, now: std::time::Instant, is_void: bool) {
         if let Input::Probed { instance, outcome: ProbeOutcome::Answered(report) } = &input
             && self.machine.state().instance() == Some(instance)
             && self.machine.state().kind() == StateKind::Running
+            && !(is_void && report.verdict == ProbeVerdict::Failed)
         {
             let mut history = (*self.history).clone();
             history.push(report);
@@ -306,6 +337,7 @@ impl Actor {
             }
             Effect::Probe { instance } => {
                 let (probe, spec) = (Arc::clone(&self.ports.probe), Arc::clone(&self.spec));
+                self.probe_due = Some(Instant::now().into_std() + spec.health_check.timeout);
                 self.tasks.spawn(async move {
                     let outcome = probe.probe(&spec.health_check.check, spec.health_check.timeout).await;
                     Input::Probed { instance, outcome }
@@ -490,6 +522,12 @@ impl Drop for Actor {
             self.crowd.n_starting.fetch_sub(1, Ordering::Relaxed);
         }
     }
+}
+
+/// The clock that goes on while the machine is suspended.
+fn boot_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// Cancel safe.
