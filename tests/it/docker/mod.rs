@@ -111,7 +111,8 @@ impl Fixture {
 impl Drop for Fixture {
     fn drop(&mut self) {
         docker(&["rm", "-f", &self.name]);
-        docker(&["rmi", "-f", &self.name]);
+        let image = self.docker_spec().image.clone();
+        docker(&["rmi", "-f", &self.name, &image]);
     }
 }
 
