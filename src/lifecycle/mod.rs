@@ -7,4 +7,5 @@ pub mod explain;
 pub(crate) mod fixture;
 pub mod machine;
 pub mod plan;
+pub mod sampling;
 pub mod streak;
