@@ -3,6 +3,10 @@
 pub mod binary;
 mod by_mode;
 #[cfg(feature = "docker")]
+mod containers;
+#[cfg(feature = "docker")]
 pub mod docker;
+#[cfg(feature = "remote")]
+pub mod remote;
 
 pub use by_mode::ByMode;

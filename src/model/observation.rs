@@ -67,6 +67,16 @@ pub enum Guardian {
     Gone,
 }
 
+/// How a start is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum StartHow {
+    /// What was made for an earlier run, such as a stopped container, is used again where it is as the registry says.
+    #[default]
+    AsItIs,
+    /// It is made anew in any case: what `--force` says.
+    Anew,
+}
+
 /// The result of a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {

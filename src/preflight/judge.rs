@@ -68,6 +68,18 @@ fn judge_requirement(requirement: &Requirement) -> Option<Finding> {
                 format!("docker rename {name} to something else, or change `container_name` in the registry"),
             )
         }),
+        Requirement::RequestFile { problem: (what, remedy) } => {
+            Some(failed(CheckKind::Prerequisites, what.clone(), remedy.clone()))
+        }
+        Requirement::Endpoint { url, answer: Ok(answer), .. } => {
+            Some(passed(CheckKind::Prerequisites, format!("Endpoint answers: {url} ({answer})")))
+        }
+        Requirement::Endpoint { url, answer: Err((why, remedy)), may_come } => Some(Finding {
+            check: CheckKind::Prerequisites,
+            verdict: if *may_come { Verdict::Warning } else { Verdict::Failed },
+            message: format!("Endpoint cannot be reached: {url}: {why}"),
+            remedy: Some(remedy.clone().unwrap_or_else(|| "start it where it runs, or check `endpoint`".to_owned())),
+        }),
         Requirement::UnsupportedMode { mode } => Some(failed(
             CheckKind::Prerequisites,
             format!("Deployment mode is not supported yet: {mode}"),

@@ -15,7 +15,7 @@ use crate::model::history::Hours;
 use crate::model::{
     Check, Ending, Event, ExitRecord, FailureReason, Guardian, HealthHistory, Instance, Intent, Launch, LaunchOrigin,
     Mode, Observed, Presence, ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, Sample, ServiceId, ServiceSpec,
-    StopHow,
+    StartHow, StopHow,
 };
 use crate::preflight::{Conflict, FileFact, PortHolder, Requirement, Survey, Surveyed};
 
@@ -237,7 +237,7 @@ impl Backend for World {
         .boxed()
     }
 
-    fn start<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Launch, BackendError>> {
+    fn start<'a>(&'a self, spec: &'a ServiceSpec, _how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>> {
         async move {
             let script = self.table().services.entry(spec.id.to_string()).or_default().script.clone();
             tokio::time::sleep(script.launch_takes).await;

@@ -245,7 +245,8 @@ impl BinaryBackend {
 fn present(service: &ProcessIdentity, has_shim: bool, phase: Option<Phase>) -> Presence {
     let instance = Instance::Process(service.clone());
     let since = process::started_at(service.start_ticks);
-    if phase == Some(Phase::Stopping) {
+    // While its process lives, only an unhealthy one is cleared away.
+    if matches!(phase, Some(Phase::Stopping | Phase::Clearing)) {
         return Presence::Leaving { instance, since };
     }
     Presence::Present { instance, since, guardian: if has_shim { Guardian::Alive } else { Guardian::Gone } }
@@ -259,14 +260,14 @@ fn watched_but_down(record: &ServiceRecord, shim: &ProcessIdentity) -> Presence 
         || record.service.as_ref().map_or_else(Instant::now, |service| process::started_at(service.start_ticks));
     match record.phase {
         Phase::Backoff => Presence::RestartPending {
-            attempt: record.restarts.saturating_add(1),
+            attempt: record.streak.saturating_add(1),
             until: record.next_attempt.map_or_else(Instant::now, from_boot),
             last,
         },
         // The process is gone, and others of its tree are not.
         Phase::Stopping => Presence::Leaving { instance: instance(), since: since() },
         Phase::Clearing | Phase::Running => {
-            Presence::RestartPending { attempt: record.restarts.saturating_add(1), until: Instant::now(), last }
+            Presence::RestartPending { attempt: record.streak.saturating_add(1), until: Instant::now(), last }
         }
         Phase::Failed => Presence::Failed { reason: failure(record) },
         // It is about to be there, or it has just gone.
@@ -280,8 +281,8 @@ fn failure(record: &ServiceRecord) -> FailureReason {
     if let Some(why) = &record.failure {
         return FailureReason::CouldNotStart(why.clone());
     }
-    if record.restarts > 0 && ending != Ending::Exited(0) {
-        return FailureReason::GaveUp { ending, restarts: record.restarts };
+    if record.streak > 0 && ending != Ending::Exited(0) {
+        return FailureReason::GaveUp { ending, restarts: record.streak };
     }
     let after = last.filter(|exit| exit.ending != Ending::Unknown).map(|exit| Duration::from_millis(exit.ran_for));
     FailureReason::Died { ending, after }

@@ -1,8 +1,8 @@
 //! What a start needs, with what is there.
 
-use super::engine::Refusal;
 use super::look::Found;
 use super::{DockerBackend, docker_spec};
+use crate::backends::containers::Refusal;
 use crate::model::ServiceSpec;
 use crate::preflight::Requirement;
 use crate::store::directory;

@@ -241,12 +241,14 @@ pub(super) fn stopped(spec: &Arc<ServiceSpec>, now: Instant) -> ServiceSnapshot 
         intent: None,
         state: ServiceState::Stopped,
         last_probe: None,
+        preparing: None,
         history: Arc::default(),
         restarts: 0,
         last_exit: None,
         entered: now,
         next_probe: None,
         notes: Vec::new(),
+        facts: Vec::new(),
     }
 }
 

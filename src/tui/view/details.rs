@@ -235,7 +235,7 @@ fn run_rows(writer: &mut Writer<'_, '_>, service: &ServiceSnapshot) {
             format!("{} of {}", compose.service_name, compose.compose_file.display())
         }
         Deployment::Kubernetes(kubernetes) => format!("{}/{}", kubernetes.namespace, kubernetes.deployment_name),
-        Deployment::Remote(remote) => remote.endpoint.clone(),
+        Deployment::Remote(remote) => remote.shown_endpoint(),
     };
     writer.text("Command", &command, Role::Command);
     if let Deployment::Binary(binary) = &service.spec.deployment {

@@ -15,7 +15,7 @@ use provisioning::backends::binary::{BinaryBackend, Settings, ShimProgram};
 use provisioning::engine::ports::{Backend as _, BackendError, StopError};
 use provisioning::model::{
     BinarySpec, Category, Check, Deployment, HealthCheck, Launch, Observed, Presence, RestartOnFailure, Secret,
-    ServiceId, ServiceKind, ServiceSpec, Startup, StopHow,
+    ServiceId, ServiceKind, ServiceSpec, StartHow, Startup, StopHow,
 };
 use provisioning::store::handover::Rotation;
 use provisioning::store::{Layout, state, state_reader};
@@ -97,7 +97,7 @@ impl Home {
     }
 
     pub(crate) async fn start(&self, spec: &ServiceSpec) -> Result<Launch, BackendError> {
-        self.backend.start(spec).await
+        self.backend.start(spec, StartHow::AsItIs).await
     }
 
     pub(crate) async fn observe(&self, spec: &ServiceSpec) -> Observed {
