@@ -10,14 +10,15 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::memory::Memory;
 use super::ports::{Preparation, StopError};
 use super::supervisor::Ports;
 use crate::lifecycle::gap::{self, Clocks};
-use crate::lifecycle::machine::{Effect, Input, Machine, Policy, StartEnd, Step, StopEnd, StopFailure, step};
+use crate::lifecycle::machine::{Effect, Input, Machine, Policy, Probing, StartEnd, Step, StopEnd, StopFailure, step};
 use crate::model::{
-    Actor as Cause, EDITED_NOTE, Event, Happening, Health, HealthHistory, Instance, Launch, LaunchOrigin, ProbeOutcome,
-    ProbeVerdict, Role, Sample, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StartHow,
-    StateKind, StopHow,
+    Actor as Cause, EDITED_NOTE, Event, Happening, Health, Instance, Launch, LaunchOrigin, ProbeOutcome, ProbeReport,
+    ProbeVerdict, Role, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StartHow, StateKind,
+    StopHow,
 };
 
 /// All services that start together probe at most this often.
@@ -135,7 +136,7 @@ pub(super) struct Actor {
     /// looked at, tended and stopped as what it is, even when the service is to run in another mode.
     launched: Option<Arc<ServiceSpec>>,
     machine: Machine,
-    history: Arc<HealthHistory>,
+    memory: Memory,
     ports: Ports,
     crowd: Crowd,
     is_counted_as_starting: bool,
@@ -167,9 +168,9 @@ impl Actor {
             roles,
             clocks: Clocks { awake: Instant::now().into_std(), boot: boot_time() },
             probe_due: None,
+            memory: Memory::new(Arc::clone(&ports.store), &spec),
             spec,
             launched: None,
-            history: Arc::default(),
             ports,
             crowd,
             is_counted_as_starting: false,
@@ -199,6 +200,9 @@ impl Actor {
             Task(Result<Input, JoinError>),
             Prepared,
             Tick,
+        }
+        if self.machine.probing() == Probing::Continuous {
+            self.memory.read();
         }
         self.take_role();
         let observed = self.observe().await;
@@ -244,6 +248,7 @@ impl Actor {
     fn take_role(&mut self) {
         let role = *self.roles.borrow_and_update();
         self.machine.lead(role, Instant::now().into_std());
+        self.memory.lead(role);
     }
 
     fn obey(&mut self, order: Order, policy_of: &impl Fn(&ServiceSpec) -> Policy) {
@@ -271,6 +276,7 @@ impl Actor {
             }
             Order::Reconfigure(spec) => {
                 self.machine.reconfigure(policy_of(&spec), Instant::now().into_std());
+                self.memory.reconfigure(&spec);
                 let launched = Arc::clone(self.instance_spec());
                 let is_outdated =
                     may_have_instance(self.machine.state()) && ServiceDiff::between(&launched, &spec).needs_restart();
@@ -314,16 +320,16 @@ impl Actor {
     }
 
     fn take_at(&mut self, input: Input, now: std::time::Instant, is_void: bool) {
-        if let Input::Probed { instance, outcome: ProbeOutcome::Answered(report) } = &input
-            && self.machine.state().instance() == Some(instance)
-            && self.machine.state().kind() == StateKind::Running
+        let answer = if let Input::Probed { instance, outcome: ProbeOutcome::Answered(report) } = &input
             && !(is_void && report.verdict == ProbeVerdict::Failed)
         {
-            let sample = Sample::answer(SystemTime::now(), report, crate::model::history::Turn::Same);
-            Arc::make_mut(&mut self.history).push(sample);
-        }
+            Some((instance.clone(), report.clone(), self.machine.state().health()))
+        } else {
+            None
+        };
         let Step { machine, effects } = step(self.machine.clone(), input, now);
         self.machine = machine;
+        self.remember(answer);
         if !may_have_instance(self.machine.state()) {
             self.launched = None;
         }
@@ -335,6 +341,18 @@ impl Actor {
         for effect in effects {
             self.perform(effect);
         }
+    }
+
+    /// What is seen of an instance before it is ready says how it starts, not how it is.
+    fn remember(&mut self, answer: Option<(Instance, ProbeReport, Health)>) {
+        let state = self.machine.state();
+        if let Some((instance, report, before)) = answer
+            && state.kind() == StateKind::Running
+            && state.instance() == Some(&instance)
+        {
+            self.memory.answered(&report, before, state.health());
+        }
+        self.memory.look(&self.machine);
     }
 
     fn count_starting(&mut self) {
@@ -515,6 +533,7 @@ impl Actor {
         if self.launched.is_some() && !notes.iter().any(|note| note == EDITED_NOTE) {
             notes.push(EDITED_NOTE.to_owned());
         }
+        notes.extend(self.memory.note());
         let snapshot = ServiceSnapshot {
             spec: Arc::clone(&self.spec),
             intent: self.machine.intent(),
@@ -522,7 +541,7 @@ impl Actor {
             entered: self.machine.entered(),
             next_probe: self.machine.next_probe(),
             last_probe: self.machine.last_probe().cloned(),
-            history: Arc::clone(&self.history),
+            history: Arc::clone(self.memory.history()),
             restarts: self.machine.restarts(),
             last_exit: self.machine.last_exit(),
             preparing: self.preparation.as_ref().and_then(|fetching| fetching.words.borrow().clone()),

@@ -213,8 +213,8 @@ impl Machine {
         }
     }
 
-    /// A leader keeps asking whatever else its engine is for.
-    fn probing(&self) -> Probing {
+    /// Whether it keeps asking. A leader does, whatever else its engine is for.
+    pub fn probing(&self) -> Probing {
         match self.role {
             Role::Leader => Probing::Continuous,
             Role::Follower => self.policy.probing,
