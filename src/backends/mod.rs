@@ -8,5 +8,7 @@ pub mod compose;
 mod containers;
 #[cfg(feature = "docker")]
 pub mod docker;
+#[cfg(feature = "remote")]
+pub mod remote;
 
 pub use by_mode::ByMode;

@@ -105,13 +105,9 @@ enum Kind {
 /// What Compose's words mean.
 pub(super) fn explain(words: &str, attempt: Attempt<'_>) -> BackendError {
     let Attempt { tried, file, service, typed } = attempt;
-    let lower = words.to_lowercase();
-    let is = |(kind, signs): &&(Kind, &[&str])| {
-        signs.iter().any(|sign| lower.contains(sign)) || (*kind == Kind::Port && is_port_taken(&lower))
-    };
     let gist = gist(words);
     let error = |kind, message, remedy: String| BackendError { kind, message, remedy: Some(remedy) };
-    match KINDS.iter().find(is).map(|(kind, _)| *kind) {
+    match kind(words) {
         Some(Kind::Permission) => error(
             ErrorKind::Transient,
             format!("{tried}: {gist}"),
@@ -138,11 +134,7 @@ pub(super) fn explain(words: &str, attempt: Attempt<'_>) -> BackendError {
             format!("{tried}: {gist}"),
             format!("docker rename that container, or change `container_name` in {file}"),
         ),
-        Some(Kind::Image) => error(
-            ErrorKind::Permanent,
-            format!("{tried}: its image is not here and cannot be pulled: {gist}"),
-            format!("{typed} pull {service}"),
-        ),
+        Some(Kind::Image) => no_image(&gist, attempt),
         Some(Kind::File) => error(
             ErrorKind::Misconfigured,
             format!("{tried}: {file} cannot be used: {gist}"),
@@ -150,6 +142,32 @@ pub(super) fn explain(words: &str, attempt: Attempt<'_>) -> BackendError {
         ),
         None => BackendError { kind: ErrorKind::Permanent, message: format!("{tried}: {gist}"), remedy: None },
     }
+}
+
+/// What Compose's words mean after an attempt to pull.
+pub(super) fn pull_failed(words: &str, attempt: Attempt<'_>) -> BackendError {
+    match kind(words) {
+        Some(Kind::Permission | Kind::Engine | Kind::Service | Kind::File) => explain(words, attempt),
+        // Whatever a registry says.
+        Some(Kind::Build | Kind::Port | Kind::Name | Kind::Image) | None => no_image(&gist(words), attempt),
+    }
+}
+
+fn no_image(gist: &str, attempt: Attempt<'_>) -> BackendError {
+    let Attempt { tried, service, typed, .. } = attempt;
+    BackendError {
+        kind: ErrorKind::Permanent,
+        message: format!("{tried}: its image is not here and cannot be pulled: {gist}"),
+        remedy: Some(format!("{typed} pull {service}")),
+    }
+}
+
+fn kind(words: &str) -> Option<Kind> {
+    let lower = words.to_lowercase();
+    let is = |(kind, signs): &&(Kind, &[&str])| {
+        signs.iter().any(|sign| lower.contains(sign)) || (*kind == Kind::Port && is_port_taken(&lower))
+    };
+    KINDS.iter().find(is).map(|(kind, _)| *kind)
 }
 
 /// What of its words says why, on one line and fit for a terminal.

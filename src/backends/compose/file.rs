@@ -32,6 +32,10 @@ pub(super) struct ComposeService {
     pub(super) depends_on: Vec<String>,
     /// TCP ports of this host that it publishes; those that the engine chooses are left out.
     pub(super) tcp_ports: Vec<u16>,
+    /// The image, where one is named.
+    pub(super) image: Option<String>,
+    /// It has to be built where its image is not here.
+    pub(super) is_built: bool,
 }
 
 impl ComposeFile {
@@ -70,7 +74,12 @@ impl From<&Value> for ComposeService {
         };
         depends_on.sort_unstable();
         let ports = service.get("ports").and_then(Value::as_array).into_iter().flatten();
-        Self { depends_on, tcp_ports: ports.flat_map(tcp_ports).collect() }
+        Self {
+            depends_on,
+            tcp_ports: ports.flat_map(tcp_ports).collect(),
+            image: service.get("image").and_then(Value::as_str).map(str::to_owned),
+            is_built: service.get("build").is_some(),
+        }
     }
 }
 

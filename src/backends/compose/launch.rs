@@ -12,24 +12,26 @@ use super::place::{Located, absolute};
 use super::{ComposeBackend, compose_spec};
 use crate::backends::containers::{self, Container, NotGone, Refusal};
 use crate::engine::ports::{BackendError, ErrorKind};
-use crate::model::{ComposeSpec, Launch, LaunchOrigin, ServiceSpec};
+use crate::model::{ComposeSpec, Launch, LaunchOrigin, ServiceSpec, StartHow};
 use crate::store::state::{ComposeRecord, Phase};
 
 /// How long a start waits for a run that was told to stop.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What `up` does with containers that are there and whose definition has changed.
+/// What `up` does with containers that are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Changed {
-    /// It makes them anew.
+enum Present {
+    /// Those whose definition has changed are made anew.
+    Refreshed,
+    /// All of them are made anew.
     MadeAnew,
-    /// It leaves them: they run.
+    /// They are left as they are: they run.
     Left,
 }
 
 impl ComposeBackend {
     /// See [`crate::engine::ports::Backend::start`].
-    pub(super) async fn start_or_find(&self, spec: &ServiceSpec) -> Result<Launch, BackendError> {
+    pub(super) async fn start_or_find(&self, spec: &ServiceSpec, how: StartHow) -> Result<Launch, BackendError> {
         let compose = compose_spec(spec)?;
         let lock = self.records.locked(&spec.id).await?;
         let tried = format!("Compose could not start {}", spec.id);
@@ -46,7 +48,7 @@ impl ComposeBackend {
                 let located = match &located.place {
                     // Some of several are down: Compose completes them.
                     Some(place) if !located.is_former() && !located.containers.iter().all(Container::is_running) => {
-                        self.up(spec, compose, place, Changed::Left, &lock, &tried).await?;
+                        self.up(spec, compose, place, Present::Left, &lock, &tried).await?;
                         self.locate(compose, record).await.map_err(refused)?
                     }
                     Some(_) | None => located,
@@ -77,7 +79,11 @@ impl ComposeBackend {
             },
         };
         self.write(&lock, &spec.id, Phase::Starting, Some(&place), &[])?;
-        self.up(spec, compose, &place, Changed::MadeAnew, &lock, &tried).await?;
+        let present = match how {
+            StartHow::AsItIs => Present::Refreshed,
+            StartHow::Anew => Present::MadeAnew,
+        };
+        self.up(spec, compose, &place, present, &lock, &tried).await?;
         let (record, _) = self.records.read(&spec.id);
         let located = self.locate(compose, record.as_deref()).await.map_err(refused)?;
         self.write(&lock, &spec.id, Phase::Running, Some(&place), &located.containers)?;
@@ -118,7 +124,7 @@ impl ComposeBackend {
         spec: &ServiceSpec,
         compose: &ComposeSpec,
         place: &ComposeRecord,
-        changed: Changed,
+        present: Present,
         lock: &File,
         tried: &str,
     ) -> Result<(), BackendError> {
@@ -126,8 +132,10 @@ impl ComposeBackend {
         let directory = directory_of(&file, tried)?;
         let shown = file.display().to_string();
         let mut arguments = vec!["-f", &shown, "up", "-d", "--no-deps", "--no-build", "--quiet-pull"];
-        if changed == Changed::Left {
-            arguments.push("--no-recreate");
+        match present {
+            Present::Refreshed => {}
+            Present::MadeAnew => arguments.push("--force-recreate"),
+            Present::Left => arguments.push("--no-recreate"),
         }
         arguments.push(&place.service);
         tracing::info!(service = %spec.id, project = place.project, "calling compose up");

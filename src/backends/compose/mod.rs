@@ -6,7 +6,7 @@
 //!
 //! - A start is `up -d --no-deps` for this one service. What depends on what is the registry's to say: Compose starting more would put
 //!   services beside ours that nobody watches and no stop reaches. A service of the file that it depends on and that does not run is
-//!   named by the check before a start. Images are pulled where they are missing, and never built.
+//!   named by the check before a start. Images that are missing are pulled before it, and never built.
 //! - A stop is the containers' own stop signal through the engine: Compose's own stop kills when its time has passed. It concerns all
 //!   containers of this service (scaled ones too), and nothing else of the project.
 //! - `up` makes containers anew whose definition has changed, so a restart applies an edited file. What runs is left as it is.
@@ -24,6 +24,7 @@ mod look;
 mod output;
 mod place;
 mod program;
+mod pull;
 mod requirements;
 mod stop;
 
@@ -36,8 +37,8 @@ use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 
 use crate::backends::containers::{self, Clock, Container, Engine, Records, Run, Watch};
-use crate::engine::ports::{Backend, BackendError, ErrorKind, Host, StopError};
-use crate::model::{ComposeSpec, Deployment, Launch, Observed, ServiceId, ServiceSpec, StopHow};
+use crate::engine::ports::{Backend, BackendError, ErrorKind, Host, Preparation, StopError};
+use crate::model::{ComposeSpec, Deployment, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
 use crate::preflight::Requirement;
 use crate::store::Layout;
 use crate::store::state::{ComposeRecord, Phase};
@@ -136,8 +137,17 @@ impl Backend for ComposeBackend {
         self.look(spec).boxed()
     }
 
-    fn start<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Launch, BackendError>> {
-        self.start_or_find(spec).boxed()
+    fn prepare<'a>(
+        &'a self,
+        spec: &'a ServiceSpec,
+        _how: StartHow,
+        news: Preparation,
+    ) -> BoxFuture<'a, Result<(), BackendError>> {
+        async move { self.fetch_image(spec, &news).await }.boxed()
+    }
+
+    fn start<'a>(&'a self, spec: &'a ServiceSpec, how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>> {
+        self.start_or_find(spec, how).boxed()
     }
 
     fn stop<'a>(

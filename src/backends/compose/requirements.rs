@@ -1,5 +1,7 @@
 //! What a start needs, with what is there.
 
+use std::sync::Arc;
+
 use super::file::ComposeFile;
 use super::place::{Located, absolute};
 use super::{ComposeBackend, compose_spec};
@@ -26,7 +28,7 @@ impl ComposeBackend {
             problem: located.as_ref().err().map(|refusal| (refusal.words().to_owned(), refusal.remedy().to_owned())),
         }];
         let located = located.unwrap_or_default();
-        match self.read_for(compose, &located).await {
+        match self.read_for(compose, &located, TRIED).await {
             Ok(file) => requirements.extend(self.gather_from_file(compose, &file, &located).await),
             Err(error) => {
                 let remedy = error.remedy.unwrap_or_else(|| "`docker compose config` must work".to_owned());
@@ -35,28 +37,30 @@ impl ComposeBackend {
         }
         requirements.push(Requirement::StateDirectory {
             path: self.layout.root().to_owned(),
-            problem: directory::inspect(&self.layout).err().map(|unusable| unusable.to_string()),
+            problem: directory::inspect(&self.layout).err().map(|unusable| (unusable.to_string(), unusable.remedy())),
         });
         requirements
     }
 
-    async fn read_for(
+    /// The file with this service in it.
+    pub(super) async fn read_for(
         &self,
         compose: &ComposeSpec,
         located: &Located,
-    ) -> Result<std::sync::Arc<ComposeFile>, BackendError> {
+        tried: &str,
+    ) -> Result<Arc<ComposeFile>, BackendError> {
         let file = absolute(&compose.compose_file);
         // Its own choice is of interest where nobody else chose.
         let project = compose.project_name.as_deref();
-        let read = self.files.read(&self.compose, &file, project, TRIED).await?;
+        let read = self.files.read(&self.compose, &file, project, tried).await?;
         if read.service(&compose.service_name).is_none() {
             let project = match located.target.as_ref().map(|target| &target.project).or(read.project.as_ref()) {
                 Some(project) => project.clone(),
-                None => self.project_by_compose(compose, TRIED).await?,
+                None => self.project_by_compose(compose, tried).await?,
             };
             return Err(BackendError {
                 kind: ErrorKind::Misconfigured,
-                message: format!("{TRIED}: {} has no service {}", file.display(), compose.service_name),
+                message: format!("{tried}: {} has no service {}", file.display(), compose.service_name),
                 remedy: Some(format!(
                     "correct `service_name` in the registry: the file has {} ({} config --services)",
                     read.service_names().join(", "),
@@ -78,6 +82,10 @@ impl ComposeBackend {
             && target.project != own
         {
             requirements.push(Requirement::ComposeProject { kept: target.project.clone(), own });
+        }
+        if let Some(image) = service.image.as_ref().filter(|_| !service.is_built && !located.is_running()) {
+            let is_here = self.engine.has_image(image).await.unwrap_or(true);
+            requirements.push(Requirement::Image { name: image.clone(), is_here });
         }
         let mut missing = Vec::new();
         for name in &service.depends_on {

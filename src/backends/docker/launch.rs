@@ -4,16 +4,13 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::ContainerStateStatusEnum as Status;
-use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
-};
-use futures::StreamExt as _;
+use bollard::query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions};
 
 use super::look::Found;
 use super::{DockerBackend, container, docker_spec};
 use crate::backends::containers::{self, Container, PORT_REMEDY, Refusal, is_port_taken};
 use crate::engine::ports::{BackendError, ErrorKind};
-use crate::model::{DockerSpec, Launch, LaunchOrigin, ServiceSpec};
+use crate::model::{DockerSpec, Launch, LaunchOrigin, ServiceSpec, StartHow};
 use crate::store::state::Phase;
 
 /// How long a start waits for a run that was told to stop.
@@ -21,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 impl DockerBackend {
     /// See [`crate::engine::ports::Backend::start`].
-    pub(super) async fn start_or_find(&self, spec: &ServiceSpec) -> Result<Launch, BackendError> {
+    pub(super) async fn start_or_find(&self, spec: &ServiceSpec, how: StartHow) -> Result<Launch, BackendError> {
         let docker_spec = docker_spec(spec)?;
         let lock = self.records.locked(&spec.id).await?;
         let tried = format!("docker could not start {}", spec.id);
@@ -49,7 +46,7 @@ impl DockerBackend {
         }
         self.write(&lock, &spec.id, Phase::Starting, None)?;
         let id = match found {
-            Some(container) => self.reuse(&docker, spec, docker_spec, &container).await,
+            Some(container) => self.reuse(&docker, spec, docker_spec, (&container, how)).await,
             None => self.create(&docker, spec, docker_spec).await,
         };
         let started = match id {
@@ -83,7 +80,7 @@ impl DockerBackend {
         docker: &Docker,
         spec: &ServiceSpec,
         docker_spec: &DockerSpec,
-        found: &Container,
+        (found, how): (&Container, StartHow),
     ) -> Result<String, Refusal> {
         if found.status == Status::RESTARTING {
             // What somebody asks for now comes now: the pause of the engine's own restart ends.
@@ -92,8 +89,8 @@ impl DockerBackend {
                 return Err(Refusal::Failed("its restart by the engine cannot be ended".to_owned()));
             }
         }
-        let is_as_registered =
-            found.label(container::SPEC_LABEL) == Some(container::spec_hash(spec, docker_spec).as_str());
+        let is_as_registered = how == StartHow::AsItIs
+            && found.label(container::SPEC_LABEL) == Some(container::spec_hash(spec, docker_spec).as_str());
         // A tag may name another image by now; one that is gone from here is no reason to lose a container that works.
         let is_of_this_image = match docker.inspect_image(&docker_spec.image).await {
             Ok(image) => image.id.is_none_or(|id| id == found.image),
@@ -110,41 +107,12 @@ impl DockerBackend {
         }
     }
 
-    /// The id of a new container. Fetches the image when the engine does not have it.
+    /// The id of a new container. The image was fetched before, see [`DockerBackend::fetch_image`].
     async fn create(&self, docker: &Docker, spec: &ServiceSpec, docker_spec: &DockerSpec) -> Result<String, Refusal> {
-        let attempt = || async {
-            let options = CreateContainerOptionsBuilder::default().name(&docker_spec.container_name).build();
-            let body = container::body(spec, docker_spec, &self.home);
-            let created = docker.create_container(Some(options), body).await;
-            created.map(|created| created.id).map_err(|error| self.engine.refusal(&error))
-        };
-        match attempt().await {
-            Err(Refusal::NotFound(_)) => {
-                self.pull(&docker_spec.image).await?;
-                attempt().await
-            }
-            other => other,
-        }
-    }
-
-    /// Without credentials: those of `docker login` are the command line's.
-    async fn pull(&self, image: &str) -> Result<(), Refusal> {
-        let docker = self.engine.stream().await?;
-        tracing::info!(image, "pulling");
-        let options = CreateImageOptionsBuilder::default().from_image(&container::with_tag(image)).build();
-        let mut progress = std::pin::pin!(docker.create_image(Some(options), None, None));
-        while let Some(step) = progress.next().await {
-            let problem = match step {
-                Ok(step) => step.error_detail.and_then(|detail| detail.message),
-                Err(error) => Some(self.engine.refusal(&error).words().to_owned()),
-            };
-            if let Some(problem) = problem {
-                return Err(Refusal::NotFound(format!(
-                    "the image {image} is not here and cannot be pulled: {problem}"
-                )));
-            }
-        }
-        Ok(())
+        let options = CreateContainerOptionsBuilder::default().name(&docker_spec.container_name).build();
+        let body = container::body(spec, docker_spec, &self.home);
+        let created = docker.create_container(Some(options), body).await;
+        created.map(|created| created.id).map_err(|error| self.engine.refusal(&error))
     }
 
     fn is_told_to_stop(&self, spec: &ServiceSpec, container: &Container) -> bool {

@@ -3,12 +3,15 @@
 //! A container is ours when its labels name this home and the service; any other container of that name is a conflict and never
 //! touched. The engine restarts containers that die (the registry's `restart_policy`, or else what `restart_on_failure` means), so
 //! nothing here does. A stopped container of ours is started again as it is; when the registry or the image has changed since it
-//! was made, it is made anew at its next start, so that a restart applies what the registry says. Volumes are never removed.
+//! was made, it is made anew at its next start, so that a restart applies what the registry says; `--force` makes it anew in any case.
+//! An image that is missing is pulled before the start begins: no timeout of the service counts meanwhile. Volumes are never removed.
 
 mod container;
+mod credentials;
 mod launch;
 mod look;
 mod output;
+mod pull;
 mod requirements;
 mod stop;
 mod strangers;
@@ -22,8 +25,8 @@ use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 
 use crate::backends::containers::{self, Clock, Container, Engine, Records, Run, Watch};
-use crate::engine::ports::{Backend, BackendError, ErrorKind, StopError};
-use crate::model::{Deployment, DockerSpec, Launch, Observed, ServiceId, ServiceSpec, StopHow};
+use crate::engine::ports::{Backend, BackendError, ErrorKind, Preparation, StopError};
+use crate::model::{Deployment, DockerSpec, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
 use crate::preflight::Requirement;
 use crate::store::Layout;
 use crate::store::state::Phase;
@@ -37,6 +40,8 @@ pub struct Settings {
     pub layout: Layout,
     /// `DOCKER_HOST`, where it is set; the usual socket otherwise.
     pub docker_host: Option<String>,
+    /// Where the `config.json` is that `docker login` writes: `DOCKER_CONFIG`, or `.docker` in the home.
+    pub docker_config: Option<PathBuf>,
 }
 
 /// Starts, stops and observes services of Docker mode. Cheap to clone: clones share one client and one watch.
@@ -49,12 +54,13 @@ pub struct DockerBackend {
     records: Records,
     watch: Arc<Watch>,
     clock: Clock,
+    config_dir: Option<PathBuf>,
 }
 
 impl DockerBackend {
     /// Contacts nothing yet. The methods of [`Backend`] want to be called inside a tokio runtime with I/O and time enabled.
     pub fn new(settings: Settings) -> Self {
-        let Settings { layout, docker_host } = settings;
+        let Settings { layout, docker_host, docker_config } = settings;
         Self {
             engine: Arc::new(Engine::new(docker_host.filter(|host| !host.is_empty()))),
             home: home_label(&layout),
@@ -62,6 +68,7 @@ impl DockerBackend {
             layout,
             watch: Arc::default(),
             clock: Clock::new(),
+            config_dir: docker_config,
         }
     }
 
@@ -99,8 +106,17 @@ impl Backend for DockerBackend {
         self.look(spec).boxed()
     }
 
-    fn start<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Launch, BackendError>> {
-        self.start_or_find(spec).boxed()
+    fn prepare<'a>(
+        &'a self,
+        spec: &'a ServiceSpec,
+        how: StartHow,
+        news: Preparation,
+    ) -> BoxFuture<'a, Result<(), BackendError>> {
+        async move { self.fetch_image(spec, how, &news).await }.boxed()
+    }
+
+    fn start<'a>(&'a self, spec: &'a ServiceSpec, how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>> {
+        self.start_or_find(spec, how).boxed()
     }
 
     fn stop<'a>(

@@ -6,7 +6,7 @@ use super::{Effect, InFlight, Probing, Queued, StartEnd, Stopper, Tending, Turn}
 use crate::lifecycle::admission::Checked;
 use crate::model::{
     FailureReason, Guardian, Happening, Health, Instance, Intent, Launch, LaunchOrigin, Observed, Presence,
-    ProbeOutcome, ServiceState,
+    ProbeOutcome, ServiceState, StateKind,
 };
 
 /// Two moments no further apart are one: each look at a pause reads its end from two clocks, one after the other.
@@ -21,7 +21,7 @@ impl Turn {
         machine.last_exit = last_exit.or(machine.last_exit);
         machine.notes = notes;
         if let Presence::Present { guardian: Guardian::Gone, .. } = &presence
-            && machine.policy.tending == Tending::Yes
+            && machine.tending() == Tending::Yes
         {
             self.effects.push(Effect::Tend);
         }
@@ -122,7 +122,7 @@ impl Turn {
                 restart: Some((*attempt, until.saturating_duration_since(self.now))),
             },
             Presence::Failed { reason } => match reason {
-                FailureReason::CouldNotStart(message) => {
+                FailureReason::CouldNotStart(message) | FailureReason::Unreachable(message) => {
                     StartEnd::LaunchFailed { message: message.clone(), remedy: None }
                 }
                 FailureReason::Died { ending, after } => {
@@ -193,6 +193,9 @@ impl Turn {
                     if !matches!(self.machine.state, ServiceState::Unknown { .. }) {
                         match reason {
                             FailureReason::CouldNotStart(reason) => self.tell(Happening::StartFailed { reason }),
+                            // A start that failed has said so, and another reason for the same is no news.
+                            FailureReason::Unreachable(_) if self.machine.state.kind() == StateKind::Failed => {}
+                            FailureReason::Unreachable(reason) => self.tell(Happening::BecameUnreachable { reason }),
                             FailureReason::Died { ending, .. } => self.tell(Happening::Died { ending }),
                             FailureReason::GaveUp { restarts, .. } => self.tell(Happening::GaveUp { restarts }),
                         }
@@ -235,6 +238,9 @@ impl Turn {
         self.machine.streak = self.machine.streak.after(report.verdict);
         let health = self.machine.streak.health();
         let message = report.message.clone();
+        if let Some(since) = self.machine.state.since() {
+            self.note_verdict(report.verdict, since);
+        }
         self.machine.last_probe = Some(report);
         match self.machine.state.clone() {
             ServiceState::Starting { instance, since, deadline } => match health {
@@ -256,6 +262,7 @@ impl Turn {
                     | (Health::Unhealthy, Health::Unknown | Health::Unhealthy) => {}
                 }
                 self.run(instance, since, health);
+                self.consider_recovery();
             }
             ServiceState::Unknown { .. }
             | ServiceState::Stopped
@@ -275,7 +282,7 @@ impl Turn {
         match self.machine.state.clone() {
             ServiceState::Starting { since, deadline, .. } => self.space_next_readiness_probe(since, deadline),
             ServiceState::Running { .. } => {
-                self.machine.next_probe = match self.machine.policy.probing {
+                self.machine.next_probe = match self.machine.probing() {
                     Probing::Continuous => Some(self.machine.policy.next_on_grid(self.now)),
                     Probing::WhileStarting => None,
                 };

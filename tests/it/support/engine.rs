@@ -44,16 +44,22 @@ fn static_service() -> PathBuf {
 
 /// Makes an image from nothing but the test program.
 pub(crate) fn import(name: &str, arguments: &[&str]) {
+    import_with(name, arguments, None);
+}
+
+/// With a file beside the program.
+pub(crate) fn import_with(name: &str, arguments: &[&str], padding: Option<&[u8]>) {
     let program = static_service();
     let words: Vec<String> =
         std::iter::once("/static-service").chain(arguments.iter().copied()).map(|word| format!("{word:?}")).collect();
-    let mut tar = Command::new("tar")
-        .arg("-C")
-        .arg(program.parent().expect("directory"))
-        .args(["-c", "static-service"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("tar");
+    let beside = tempfile::tempdir().expect("directory");
+    std::fs::write(beside.path().join("padding"), padding.unwrap_or_default()).expect("padding");
+    let mut packed = Command::new("tar");
+    packed.arg("-c").arg("-C").arg(program.parent().expect("directory")).arg("static-service");
+    if padding.is_some() {
+        packed.arg("-C").arg(beside.path()).arg("padding");
+    }
+    let mut tar = packed.stdout(Stdio::piped()).spawn().expect("tar");
     let imported = Command::new("docker")
         .args(["import", "--change", &format!("CMD [{}]", words.join(", ")), "-", name])
         .stdin(tar.stdout.take().expect("stdout"))
