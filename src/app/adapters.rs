@@ -18,7 +18,7 @@ pub(super) struct Adapters {
 impl Adapters {
     /// With those of other engines that this build has.
     pub(super) fn with_engines(self, environment: &Environment, layout: &Layout) -> Self {
-        self.with_docker(environment, layout).with_remote()
+        self.with_docker(environment, layout).with_compose(environment, layout).with_remote()
     }
 
     #[cfg(feature = "remote")]
@@ -59,6 +59,29 @@ impl Adapters {
 
     #[cfg(not(feature = "docker"))]
     fn with_docker(self, _environment: &Environment, _layout: &Layout) -> Self {
+        self
+    }
+
+    #[cfg(feature = "docker")]
+    fn with_compose(self, environment: &Environment, layout: &Layout) -> Self {
+        use std::ffi::OsStr;
+
+        use crate::backends::compose::{ComposeBackend, Settings};
+        use crate::model::Mode;
+
+        let variable = |name| environment.variables.get(OsStr::new(name));
+        let text = |name| variable(name).map(|value| value.to_string_lossy().into());
+        let settings = Settings {
+            docker_host: text("DOCKER_HOST"),
+            project_name: text("COMPOSE_PROJECT_NAME"),
+            ..Settings::new(layout.clone(), variable("PATH").cloned(), Arc::clone(&self.host))
+        };
+        let compose = Arc::new(ComposeBackend::new(settings));
+        Self { backend: self.backend.with_streams(Mode::DockerCompose, compose), ..self }
+    }
+
+    #[cfg(not(feature = "docker"))]
+    fn with_compose(self, _environment: &Environment, _layout: &Layout) -> Self {
         self
     }
 }
