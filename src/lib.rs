@@ -16,6 +16,7 @@ pub mod host;
 pub mod lifecycle;
 pub mod logs;
 pub mod model;
+mod net;
 pub mod preflight;
 pub mod report;
 pub mod shim;

@@ -341,7 +341,7 @@ impl OperationCounts {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RefusalReport {
-    /// `dependents_running`, `cycle`, `missing_dependency`, `set_aside` or `unknown_service`.
+    /// `dependents_running`, `cycle`, `missing_dependency`, `runs_elsewhere`, `set_aside` or `unknown_service`.
     pub reason: &'static str,
     /// Whom it concerns.
     pub service: String,

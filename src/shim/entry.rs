@@ -80,7 +80,10 @@ fn prepare(handover: Handover, signals: Signals) -> io::Result<Setting> {
     let patience = if handover.adopt.is_some() { Duration::ZERO } else { SHIM_LOCK_PATIENCE };
     let deadline = process::since_boot() + patience;
     let shim_lock = loop {
-        if let Some(shim_lock) = lock::try_lock(&path)? {
+        let tried = lock::try_lock(&path);
+        if let Some(shim_lock) =
+            tried.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?
+        {
             break shim_lock;
         }
         if process::since_boot() >= deadline {

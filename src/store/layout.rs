@@ -74,6 +74,16 @@ impl Layout {
         self.state().join("events.jsonl")
     }
 
+    /// `state/history/`, made by the first leader.
+    pub fn history(&self) -> PathBuf {
+        self.state().join("history")
+    }
+
+    /// A service's health history.
+    pub fn history_file(&self, id: &ServiceId) -> PathBuf {
+        self.history().join(format!("{id}.health"))
+    }
+
     /// Held by whoever acts on its own. Begins with a dot, which no service's name does, so that it is the lock of no service. Never
     /// unlinked.
     pub fn leader_lock(&self) -> PathBuf {

@@ -62,6 +62,13 @@ pub fn checked_service(name: &str, dependencies: &str) -> ServiceSpec {
     spec
 }
 
+/// The same, restarted up to three times when it fails.
+pub fn restarted_service(name: &str, dependencies: &str) -> ServiceSpec {
+    let mut spec = checked_service(name, dependencies);
+    spec.startup.restart_on_failure = RestartOnFailure::UpTo { max_restarts: 3 };
+    spec
+}
+
 /// A registry of those services, in that order.
 pub fn registry(services: impl IntoIterator<Item = ServiceSpec>) -> Registry {
     Registry {

@@ -134,12 +134,14 @@ fn stopped(spec: Arc<ServiceSpec>) -> ServiceSnapshot {
         intent: None,
         state: ServiceState::Stopped,
         last_probe: None,
+        preparing: None,
         history: Arc::new(HealthHistory::default()),
         restarts: 0,
         last_exit: None,
         entered: noon(),
         next_probe: None,
         notes: Vec::new(),
+        facts: Vec::new(),
     }
 }
 

@@ -211,6 +211,8 @@ impl BinaryBackend {
                 RestartOnFailure::Never => None,
                 RestartOnFailure::UpTo { max_restarts } => Some(max_restarts),
             },
+            stop_patience: spec.startup.stop_timeout,
+            noticed_within: spec.unhealthy_noticed_within(),
             spec_hash: spec_hash(binary),
             rotation: self.settings.rotation,
             exits: look.record.as_ref().map(|(record, _)| record.exits.clone()).unwrap_or_default(),
@@ -265,9 +267,10 @@ impl BinaryBackend {
 }
 
 impl Look {
-    /// The process, when the service was told to stop and is not gone.
+    /// The process, when the service was told to stop, by somebody or because it is unhealthy, and is not gone.
     pub(super) fn leaving(&self) -> Option<&ProcessIdentity> {
-        let is_stopping = self.record.as_ref().is_some_and(|(record, _)| record.phase == Phase::Stopping);
+        let is_stopping =
+            self.record.as_ref().is_some_and(|(record, _)| matches!(record.phase, Phase::Stopping | Phase::Clearing));
         self.service.as_ref().filter(|_| is_stopping)
     }
 
