@@ -52,7 +52,7 @@ pub use required::{CheckReport, known_operations, not_running, required};
 pub use row::{Row, rows};
 pub use status::{Issue, issues, platform_status, service_status};
 pub use style::{Icon, Style};
-pub use text::{pad, safe, seconds};
+pub use text::{pad, safe, safe_json, seconds};
 pub use validation::{
     DiagnosticReport, FoundReport, RelatedReport, ServiceValidation, ValidationReport, diagnostics_text,
 };
