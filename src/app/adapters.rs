@@ -18,7 +18,20 @@ pub(super) struct Adapters {
 impl Adapters {
     /// With those of other engines that this build has.
     pub(super) fn with_engines(self, environment: &Environment, layout: &Layout) -> Self {
-        self.with_docker(environment, layout)
+        self.with_docker(environment, layout).with_remote()
+    }
+
+    #[cfg(feature = "remote")]
+    fn with_remote(self) -> Self {
+        use crate::backends::remote::RemoteBackend;
+        use crate::model::Mode;
+
+        Self { backend: self.backend.with(Mode::Remote, Arc::new(RemoteBackend::new())), ..self }
+    }
+
+    #[cfg(not(feature = "remote"))]
+    fn with_remote(self) -> Self {
+        self
     }
 
     #[cfg(feature = "docker")]
@@ -29,12 +42,15 @@ impl Adapters {
         use crate::backends::docker::{DockerBackend, HostWithContainers, Settings};
         use crate::model::Mode;
 
-        let docker_host =
-            environment.variables.get(OsStr::new("DOCKER_HOST")).map(|host| host.to_string_lossy().into());
-        let docker_config = environment.variables.get(OsStr::new("DOCKER_CONFIG")).filter(|dir| !dir.is_empty());
-        let docker_config =
-            docker_config.map(PathBuf::from).or_else(|| environment.home.as_ref().map(|home| home.join(".docker")));
-        let docker = DockerBackend::new(Settings { layout: layout.clone(), docker_host, docker_config });
+        let set = |name: &str| environment.variables.get(OsStr::new(name)).filter(|value| !value.is_empty());
+        let own = environment.home.as_ref().map(|home| home.join(".docker"));
+        let directory = |name: &str| set(name).map(PathBuf::from).or_else(|| own.clone());
+        let docker = DockerBackend::new(Settings {
+            layout: layout.clone(),
+            docker_host: set("DOCKER_HOST").map(|host| host.to_string_lossy().into()),
+            docker_certificates: set("DOCKER_TLS_VERIFY").and_then(|_| directory("DOCKER_CERT_PATH")),
+            docker_config: directory("DOCKER_CONFIG"),
+        });
         Self {
             host: Arc::new(HostWithContainers::new(self.host, docker.clone())),
             backend: self.backend.with_streams(Mode::Docker, Arc::new(docker)),

@@ -6,7 +6,10 @@ use std::time::{Duration, SystemTime};
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::{mpsc, watch};
 
-use crate::model::{Check, Event, Instance, Launch, Observed, ProbeOutcome, ServiceId, ServiceSpec, StartHow, StopHow};
+use crate::model::{
+    Check, Event, Fact, HealthHistory, Instance, Launch, Observed, ProbeOutcome, Sample, ServiceId, ServiceSpec,
+    StartHow, StopHow,
+};
 use crate::preflight::{Conflict, PortHolder, Requirement, Survey, Surveyed};
 
 /// Starts, stops and observes services of one mode, or of several. Holds no policy: no retries, no timing but what it is told.
@@ -77,6 +80,11 @@ pub trait Backend: Send + Sync {
     /// Whether ends and restarts of this service are written to the timeline by its guardian, which always sees them, so that the many who
     /// may look at the service leave that to it.
     fn has_own_witness(&self, spec: &ServiceSpec) -> bool;
+
+    /// What is worth knowing of a service beside its state, as last seen: facts that its mode alone has. Asks nobody.
+    fn facts(&self, _spec: &ServiceSpec) -> Vec<Fact> {
+        Vec::new()
+    }
 
     /// What a start of this service needs, with what is there.
     fn requirements<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Vec<Requirement>>;
@@ -157,6 +165,11 @@ pub enum StopError {
 pub trait Probe: Send + Sync {
     /// Asks once and gives up after `timeout`, whatever the other side does. Cancel safe: a dropped call leaves no process behind.
     fn probe<'a>(&'a self, check: &'a Check, timeout: Duration) -> BoxFuture<'a, ProbeOutcome>;
+
+    /// The same for a service's own check, with what the registry gives for asking it: a remote one's token and authority.
+    fn probe_service<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, ProbeOutcome> {
+        self.probe(&spec.health_check.check, spec.health_check.timeout)
+    }
 }
 
 /// What is known of this machine beyond our own services.
@@ -175,10 +188,20 @@ pub trait Host: Send + Sync {
     fn is_descendant(&self, pid: u32, ancestor: u32) -> bool;
 }
 
-/// Where the timeline is kept.
+/// Where the timeline and the health history are kept.
 pub trait Store: Send + Sync {
     /// Appends to the timeline. Best effort: a full disk must not keep a service from starting, so failures are logged, not returned.
     fn record(&self, event: &Event);
+
+    /// Appends to a service's health history. For an engine that leads alone: others would write the same a second time. `every` is the
+    /// planned distance of two probes.
+    ///
+    /// # Errors
+    /// When the sample is lost, as a fragment for people; nothing else is affected.
+    fn sample(&self, service: &ServiceId, sample: &Sample, every: Duration) -> Result<(), String>;
+
+    /// What is remembered of a service's health; nothing where nothing can be read. Reads only.
+    fn history(&self, service: &ServiceId, every: Duration, now: SystemTime) -> HealthHistory;
 }
 
 /// The output of services that write to no log file of ours, for the faces.

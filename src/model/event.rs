@@ -75,6 +75,11 @@ pub enum Happening {
         /// What and why.
         reason: String,
     },
+    /// What runs elsewhere does not answer any more.
+    BecameUnreachable {
+        /// Why.
+        reason: String,
+    },
     /// It ended by itself.
     Died {
         /// How.
@@ -131,6 +136,7 @@ impl fmt::Display for Happening {
             Self::BecameHealthy => f.write_str("healthy again"),
             Self::BecameUnhealthy { message } => write!(f, "unhealthy: {message}"),
             Self::StartFailed { reason } => write!(f, "could not be started: {reason}"),
+            Self::BecameUnreachable { reason } => write!(f, "cannot be reached: {reason}"),
             Self::Died { ending } => write!(f, "{ending}"),
             Self::Recovering { message } => write!(f, "restarting it, because it is unhealthy: {message}"),
             Self::HeldBack { by, condition } => {
@@ -142,6 +148,7 @@ impl fmt::Display for Happening {
             Self::RestartScheduled { attempt, after } => {
                 write!(f, "restart {attempt} in {:.1} s", after.as_secs_f64())
             }
+            Self::GaveUp { restarts: 1 } => f.write_str("given up after 1 restart"),
             Self::GaveUp { restarts } => write!(f, "given up after {restarts} restarts"),
             Self::Stopped => f.write_str("stopped"),
             Self::StopFailed { reason } => write!(f, "did not stop: {reason}"),

@@ -69,6 +69,20 @@ pub enum Requirement {
         /// Whether a container has it that is not ours.
         is_taken: bool,
     },
+    /// A file that requests to a service need: its token, its authority.
+    RequestFile {
+        /// Why it cannot be used: a sentence, and what to do.
+        problem: (String, String),
+    },
+    /// The endpoint of a service that runs elsewhere.
+    Endpoint {
+        /// As people may see it.
+        url: String,
+        /// How it answers, or why not and what to do.
+        answer: Result<String, (String, Option<String>)>,
+        /// Whether something that it needs may be the way to it, and perhaps does not run yet.
+        may_come: bool,
+    },
     /// The mode is known but cannot act in this version.
     UnsupportedMode {
         /// As the registry writes it.

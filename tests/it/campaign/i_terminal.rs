@@ -122,7 +122,7 @@ fn without_a_terminal_a_console_says_what_to_do_instead_and_a_full_or_closed_out
         ("@P platform status <&- >/dev/null 2>&-".to_owned(), 0),
         ("@P platform status | true; exit 0".to_owned(), 0),
         ("setsid -w @P platform status".to_owned(), 0),
-        ("env -i HOME=$HOME PROVISIONING_SERVICES_DIR=$PROVISIONING_SERVICES_DIR @P platform status".to_owned(), 0),
+        ("env -i PROVISIONING_SUPERVISE=off HOME=$HOME PROVISIONING_SERVICES_DIR=$PROVISIONING_SERVICES_DIR @P platform status".to_owned(), 0),
     ] {
         let output = shell(&home, &line).stdin(Stdio::null()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
@@ -140,7 +140,7 @@ fn wherever_a_start_is_typed_it_returns_and_the_service_keeps_nothing_of_that_pl
         "x=$(@P services start a); echo \"$x\"",
         "nohup @P services start a",
         "setsid -w @P services start a",
-        "env -i HOME=$HOME PROVISIONING_SERVICES_DIR=$PROVISIONING_SERVICES_DIR @P services start a",
+        "env -i PROVISIONING_SUPERVISE=off HOME=$HOME PROVISIONING_SERVICES_DIR=$PROVISIONING_SERVICES_DIR @P services start a",
         "exec 7>held 8</dev/zero; @P services start a",
         "trap '' HUP PIPE INT QUIT; @P services start a",
         "ulimit -S -n 64; @P services start a",

@@ -165,6 +165,7 @@ impl Home {
     /// A command that can be killed: `provisioning LINE`.
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_provisioning"));
+        command.env("PROVISIONING_SUPERVISE", "off");
         command
             .arg("--config")
             .arg(self.registry())
