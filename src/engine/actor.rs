@@ -1,5 +1,6 @@
 //! One task per service: its machine, its backend calls, its probe timer.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -12,10 +13,12 @@ use tokio_util::sync::CancellationToken;
 use super::memory::Memory;
 use super::ports::{Preparation, StopError};
 use super::supervisor::Ports;
+use crate::lifecycle::gap::{self, Clocks};
 use crate::lifecycle::machine::{Effect, Input, Machine, Policy, Probing, StartEnd, Step, StopEnd, StopFailure, step};
 use crate::model::{
     Actor as Cause, EDITED_NOTE, Event, Happening, Health, Instance, Launch, LaunchOrigin, ProbeOutcome, ProbeReport,
-    Role, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StartHow, StateKind, StopHow,
+    ProbeVerdict, Role, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StartHow, StateKind,
+    StopHow,
 };
 
 /// All services that start together probe at most this often.
@@ -142,6 +145,10 @@ pub(super) struct Actor {
     start_how: StartHow,
     /// What the launch that is under way fetches first.
     preparation: Option<Fetching>,
+    /// When something was last heard here.
+    clocks: Clocks,
+    /// When the probe that is under way has to have an answer.
+    probe_due: Option<std::time::Instant>,
     cause: Cause,
     start_news: Vec<mpsc::Sender<(ServiceId, News)>>,
     stop_news: Vec<mpsc::Sender<(ServiceId, News)>>,
@@ -159,6 +166,8 @@ impl Actor {
         Self {
             machine: Machine::new(policy, Instant::now().into_std()),
             roles,
+            clocks: Clocks { awake: Instant::now().into_std(), boot: boot_time() },
+            probe_due: None,
             memory: Memory::new(Arc::clone(&ports.store), &spec),
             spec,
             launched: None,
@@ -289,7 +298,31 @@ impl Actor {
     /// Takes one input in and performs the effects.
     fn take(&mut self, input: Input) {
         let now = Instant::now().into_std();
-        let answer = if let Input::Probed { instance, outcome: ProbeOutcome::Answered(report) } = &input {
+        self.notice_gap(now);
+        if let Input::Probed { .. } = input {
+            self.probe_due = None;
+        }
+        let is_void = self.machine.is_probed_across_gap();
+        self.take_at(input, now, is_void);
+    }
+
+    /// Tells the machine when this program did not run for a while.
+    fn notice_gap(&mut self, now: std::time::Instant) {
+        let clocks = Clocks { awake: now, boot: boot_time() };
+        let due = self.machine.next_wake().into_iter().chain(self.probe_due).min();
+        let gap = gap::between(std::mem::replace(&mut self.clocks, clocks), clocks, due);
+        if let Some(gap) = gap {
+            tracing::info!(service = %self.spec.id, ?gap, "nothing ran here for a while");
+            let seed = RandomState::new().hash_one(&self.spec.id);
+            let probe_after = gap::pause_after(self.spec.health_check.interval, seed);
+            self.take_at(Input::Woke { probe_after }, now, false);
+        }
+    }
+
+    fn take_at(&mut self, input: Input, now: std::time::Instant, is_void: bool) {
+        let answer = if let Input::Probed { instance, outcome: ProbeOutcome::Answered(report) } = &input
+            && !(is_void && report.verdict == ProbeVerdict::Failed)
+        {
             Some((instance.clone(), report.clone(), self.machine.state().health()))
         } else {
             None
@@ -374,6 +407,7 @@ impl Actor {
             }
             Effect::Probe { instance } => {
                 let (probe, spec) = (Arc::clone(&self.ports.probe), Arc::clone(&self.spec));
+                self.probe_due = Some(Instant::now().into_std() + spec.health_check.timeout);
                 self.tasks.spawn(async move {
                     let outcome = probe.probe_service(&spec).await;
                     Input::Probed { instance, outcome }
@@ -581,6 +615,12 @@ impl Drop for Actor {
             self.crowd.n_starting.fetch_sub(1, Ordering::Relaxed);
         }
     }
+}
+
+/// The clock that goes on while the machine is suspended.
+fn boot_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// Cancel safe.

@@ -1,6 +1,7 @@
 //! What this machine tells: process identities and trees, who listens where, which programs and units run. Reads `/proc` and cgroups
 //! only; holds no policy and calls no program of its own accord: `group` is for those that do.
 
+pub mod descriptors;
 pub mod group;
 mod names;
 mod ports;

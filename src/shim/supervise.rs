@@ -18,6 +18,7 @@ use crate::lifecycle::backoff::Budget;
 use crate::model::{Actor, Ending, Event, Happening, Instance, ProcessIdentity};
 use crate::store::Timeline;
 use crate::store::directory::{self, Durability};
+use crate::store::failpoint::failpoint;
 use crate::store::handover::Report;
 use crate::store::state::{Exit, Phase, ServiceRecord, Wanted, unix_millis};
 
@@ -359,6 +360,10 @@ impl Supervisor {
             Phase::Clearing if !tree_lives => self.decide(),
             Phase::Stopping if !tree_lives => self.end(Phase::Stopped, Durability::Visible),
             Phase::Clearing | Phase::Stopping => {
+                if ending.is_some() {
+                    // How it ended is known from now on, whatever the rest of it does.
+                    self.write(Durability::Visible);
+                }
                 // What was forked while the others were being signalled.
                 self.signal_tree();
                 self.arm_sweep();
@@ -369,6 +374,7 @@ impl Supervisor {
     }
 
     fn note_end(&mut self, ending: Ending) {
+        failpoint!("shim-before-exit-record");
         let ending = if self.is_unhealthy { Ending::Unhealthy } else { ending };
         let ran_for = self.leader.take().map_or(Duration::ZERO, |leader| since_boot().saturating_sub(leader.since));
         self.record.push_exit(Exit {
@@ -463,9 +469,16 @@ impl Supervisor {
         self.record.phase = Phase::Starting;
         self.record.next_attempt = None;
         // Before the process exists: should this shim be killed right after making it, then this names the session to look in.
-        self.try_write(Durability::Visible).map_err(|error| format!("its state could not be written: {error}"))?;
+        match self.try_write(Durability::Visible) {
+            Ok(()) => {}
+            // A full disk keeps nobody from being started who asks for it now, and sees why. But it must not keep down what ran.
+            Err(error) if self.record.restarts == 0 => return Err(format!("its state could not be written: {error}")),
+            Err(_) => self.must_write = true,
+        }
         let lock = self.lock.as_ref().ok_or("its lock is not held")?;
+        failpoint!("shim-before-process");
         let pid = launch(&self.setting.handover, lock, &self.output)?;
+        failpoint!("shim-after-process");
         let since = since_boot();
         // Nobody but us can wait for it, so it stays visible even when it has ended already.
         let stat = process::stat(pid).ok_or("/proc does not show its process")?;
@@ -477,6 +490,7 @@ impl Supervisor {
         self.record.failure = None;
         self.output.mark_start(self.setting.handover.service.as_str(), pid);
         self.write(Durability::Visible);
+        failpoint!("shim-after-state");
         self.write_pid(pid);
         Ok(identity)
     }
@@ -486,6 +500,7 @@ impl Supervisor {
     /// Ends: everything is gone, recorded and moved to the log.
     pub(super) fn end(&mut self, phase: Phase, durability: Durability) -> Flow {
         self.output.finish();
+        failpoint!("shim-before-last-state");
         self.record.dropped_bytes = self.output.dropped();
         self.record.phase = phase;
         self.remove_pid();

@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("net", &["model"]),
     ("logs", &["model", "engine", "store"]),
     ("demo", &["model", "host", "store"]),
+    ("supervise", &["model", "engine", "store", "host"]),
     ("tui", &["model", "report", "lifecycle", "preflight", "engine", "logs", "store"]),
     (
         "cli",
@@ -37,6 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tui",
             "demo",
             "shim",
+            "supervise",
         ],
     ),
 ];

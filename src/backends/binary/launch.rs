@@ -40,6 +40,9 @@ pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// The pause grows up to this.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
+/// What a service manager tells the program that it watches over. A service that inherited it would speak in that program's name.
+const NOT_FOR_SERVICES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
+
 impl BinaryBackend {
     /// See [`crate::engine::ports::Backend::start`].
     pub(super) async fn start_or_find(&self, spec: &ServiceSpec) -> Result<Launch, BackendError> {
@@ -215,7 +218,11 @@ impl BinaryBackend {
         let program = &self.settings.shim;
         let failed = |error: io::Error| transient(format!("the shim {}", program.path.display()), &error);
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
-        let mut child = Command::new(&program.path)
+        let mut command = Command::new(&program.path);
+        for name in NOT_FOR_SERVICES {
+            command.env_remove(name);
+        }
+        let mut child = command
             .args(&program.arguments)
             .stdin(standard_input)
             .stdout(Stdio::from(OwnedFd::from(theirs)))

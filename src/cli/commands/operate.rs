@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
-use super::Ended;
+use super::{Aside, Ended};
 use crate::cli::args::ActArgs;
 use crate::cli::exit::Exit;
 use crate::cli::names::resolve;
@@ -54,7 +54,19 @@ pub(super) async fn run(task: Task<'_>, session: &Session, face: &mut Face) -> E
     match session.handle.begin(request).await? {
         Ok(operation) => {
             let patience = Patience { interrupts: interrupts.as_mut(), timeout };
-            tell(&task, operation, (&before, &session.handle), patience, face).await
+            let ended = tell(&task, operation, (&before, &session.handle), patience, face).await;
+            match task.verb {
+                Verb::Start
+                | Verb::StartOrRestart
+                | Verb::StartUnchecked
+                | Verb::Restart
+                | Verb::RestartWithDependents => {
+                    let aside = if task.act.json { Aside::Silent } else { Aside::Told };
+                    super::look_after(session, aside, face);
+                }
+                Verb::Stop | Verb::StopForced { .. } => {}
+            }
+            ended
         }
         Err(refusal) => Ok(refused(&task, &refusal, face)),
     }

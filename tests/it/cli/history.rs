@@ -7,8 +7,7 @@ use provisioning::model::{ProbeVerdict, ServiceId};
 use provisioning::store::Layout;
 use provisioning::store::history::Histories;
 
-use super::{b10, check};
-use crate::support::home::Home;
+use super::{Home, b10, check};
 
 /// Two hours of probes of the orchestrator that end now: the newest 6 minutes fail, and nobody looked in the middle half hour.
 fn keep_two_hours(home: &Home) {
@@ -17,7 +16,7 @@ fn keep_two_hours(home: &Home) {
     let orchestrator = ServiceId::new("orchestrator").unwrap();
     let every = Duration::from_secs(10);
     let now = SystemTime::now();
-    let mut append = |sample: &Sample| histories.append(&orchestrator, sample, every).unwrap();
+    let append = |sample: &Sample| histories.append(&orchestrator, sample, every).unwrap();
     let begin = now - every * 720;
     append(&Sample { at: begin, seen: Seen::State { standing: Standing::Started, sighting: Sighting::Found } });
     for i in (0..720_u32).filter(|i| !(270..450).contains(i)) {
