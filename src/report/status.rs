@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
+use super::history;
 use super::row::Row;
 use super::style::{Icon, Style};
 use super::text::{safe, seconds};
@@ -117,6 +118,9 @@ pub fn service_status(row: &Row<'_>, issues: &[Issue], verbose: bool, now: Insta
     if verbose {
         field("Description", &spec.description);
         field("Restarts", &row.service.restarts.to_string());
+        if let Some(numbers) = row.numbers() {
+            field("History", &history::numbers_line(&numbers));
+        }
         if let Some(exit) = &row.service.last_exit {
             field("Last exit", &exit.ending.to_string());
         }
