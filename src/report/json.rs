@@ -52,6 +52,18 @@ pub struct ServiceReport {
     pub message: Option<String>,
     /// Why it is not as it should be; null when it is.
     pub why: Option<String>,
+    /// What its mode alone can tell of it, for people: how an endpoint answers.
+    pub facts: Vec<FactReport>,
+}
+
+/// Something worth knowing of a service.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct FactReport {
+    /// What it is about.
+    pub label: &'static str,
+    /// What is so.
+    pub value: String,
 }
 
 impl ServiceReport {
@@ -79,6 +91,12 @@ impl ServiceReport {
             restarts: row.service.restarts,
             message: row.message().map(str::to_owned),
             why: row.why(now),
+            facts: row
+                .service
+                .facts
+                .iter()
+                .map(|fact| FactReport { label: fact.label, value: fact.value.clone() })
+                .collect(),
         }
     }
 }
