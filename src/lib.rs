@@ -21,6 +21,7 @@ pub mod preflight;
 pub mod report;
 pub mod shim;
 pub mod store;
+pub mod supervise;
 #[cfg(test)]
 pub mod testkit;
 pub mod tui;

@@ -37,13 +37,17 @@ impl Adapters {
     #[cfg(feature = "docker")]
     fn with_docker(self, environment: &Environment, layout: &Layout) -> Self {
         use std::ffi::OsStr;
+        use std::path::PathBuf;
 
         use crate::backends::docker::{DockerBackend, HostWithContainers, Settings};
         use crate::model::Mode;
 
         let docker_host =
             environment.variables.get(OsStr::new("DOCKER_HOST")).map(|host| host.to_string_lossy().into());
-        let docker = DockerBackend::new(Settings { layout: layout.clone(), docker_host });
+        let docker_config = environment.variables.get(OsStr::new("DOCKER_CONFIG")).filter(|dir| !dir.is_empty());
+        let docker_config =
+            docker_config.map(PathBuf::from).or_else(|| environment.home.as_ref().map(|home| home.join(".docker")));
+        let docker = DockerBackend::new(Settings { layout: layout.clone(), docker_host, docker_config });
         Self {
             host: Arc::new(HostWithContainers::new(self.host, docker.clone())),
             backend: self.backend.with_streams(Mode::Docker, Arc::new(docker)),

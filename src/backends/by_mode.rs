@@ -9,8 +9,8 @@ use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::engine::ports::{Backend, BackendError, ErrorKind, Following, Output, OutputSource, StopError};
-use crate::model::{Fact, Launch, Mode, Observed, ServiceId, ServiceSpec, StopHow};
+use crate::engine::ports::{Backend, BackendError, ErrorKind, Following, Output, OutputSource, Preparation, StopError};
+use crate::model::{Fact, Launch, Mode, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
 use crate::preflight::Requirement;
 
 /// Hints of all adapters on their way to the engine.
@@ -80,9 +80,21 @@ impl Backend for ByMode {
         }
     }
 
-    fn start<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Launch, BackendError>> {
+    fn prepare<'a>(
+        &'a self,
+        spec: &'a ServiceSpec,
+        how: StartHow,
+        news: Preparation,
+    ) -> BoxFuture<'a, Result<(), BackendError>> {
         match self.of(spec) {
-            Ok(backend) => backend.start(spec),
+            Ok(backend) => backend.prepare(spec, how, news),
+            Err(error) => std::future::ready(Err(error)).boxed(),
+        }
+    }
+
+    fn start<'a>(&'a self, spec: &'a ServiceSpec, how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>> {
+        match self.of(spec) {
+            Ok(backend) => backend.start(spec, how),
             Err(error) => std::future::ready(Err(error)).boxed(),
         }
     }

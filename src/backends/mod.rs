@@ -3,6 +3,8 @@
 pub mod binary;
 mod by_mode;
 #[cfg(feature = "docker")]
+mod containers;
+#[cfg(feature = "docker")]
 pub mod docker;
 #[cfg(feature = "remote")]
 pub mod remote;

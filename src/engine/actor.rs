@@ -7,13 +7,14 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, Semaphore, broadcast, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::ports::StopError;
+use super::ports::{Preparation, StopError};
 use super::supervisor::Ports;
 use crate::lifecycle::machine::{Effect, Input, Machine, Policy, StartEnd, Step, StopEnd, StopFailure, step};
 use crate::model::{
-    Actor as Cause, EDITED_NOTE, Event, Happening, Health, HealthHistory, Launch, LaunchOrigin, ProbeOutcome, Role,
-    ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StateKind, StopHow,
+    Actor as Cause, EDITED_NOTE, Event, Happening, Health, HealthHistory, Instance, Launch, LaunchOrigin, ProbeOutcome,
+    Role, Sample, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StartHow, StateKind, StopHow,
 };
 
 /// All services that start together probe at most this often.
@@ -30,13 +31,17 @@ const MIN_LAUNCHES_AT_ONCE: usize = 4;
 #[derive(Debug)]
 pub(super) enum Order {
     /// Run, after these are ready. News comes until [`News::StartEnded`].
-    Start { on: Vec<ServiceId>, cause: Cause, news: mpsc::Sender<(ServiceId, News)> },
+    Start { on: Vec<ServiceId>, how: StartHow, cause: Cause, news: mpsc::Sender<(ServiceId, News)> },
     /// One of them is ready.
     DependencyReady(ServiceId),
     /// Stop waiting for them.
     AbandonStart,
     /// Do not run. News comes until [`News::StopEnded`].
     Stop { how: StopHow, cause: Cause, news: mpsc::Sender<(ServiceId, News)> },
+    /// It is unhealthy, and nothing that it needs is the reason.
+    Recover(Instance),
+    /// It is unhealthy, and something that it needs is not well.
+    HoldBack { instance: Instance, by: ServiceId, condition: String },
     /// The registry says something else now.
     Reconfigure(Arc<ServiceSpec>),
 }
@@ -45,6 +50,8 @@ pub(super) enum Order {
 #[derive(Debug)]
 pub(super) enum News {
     StartBegan,
+    /// Something is fetched first. Comes once for each start.
+    Preparing(String),
     Launched(Launch),
     StartEnded(StartEnd),
     StopEnded(StopEnd),
@@ -52,8 +59,11 @@ pub(super) enum News {
 
 /// What the supervisor hears from all services.
 #[derive(Debug)]
-pub(super) struct Report {
-    pub(super) snapshot: Arc<ServiceSnapshot>,
+pub(super) enum Report {
+    /// How it is now.
+    Seen(Arc<ServiceSnapshot>),
+    /// It is unhealthy and would be restarted: is something that it needs the reason? Answered by an order.
+    Consult { service: ServiceId, instance: Instance },
 }
 
 /// The supervisor's way to an actor.
@@ -61,6 +71,14 @@ pub(super) struct Report {
 pub(super) struct Contact {
     pub(super) orders: mpsc::Sender<Order>,
     /// "Look again": many hints before the next look are one look.
+    pub(super) hint: Arc<Notify>,
+}
+
+/// An actor's ways in and out, but for its orders.
+pub(super) struct Ways {
+    pub(super) roles: watch::Receiver<Role>,
+    pub(super) reports: mpsc::Sender<Report>,
+    pub(super) events: broadcast::Sender<Event>,
     pub(super) hint: Arc<Notify>,
 }
 
@@ -85,6 +103,27 @@ impl Crowd {
     }
 }
 
+/// What a launch fetches before it begins.
+struct Fetching {
+    /// How far it is.
+    words: watch::Receiver<Option<String>>,
+    /// Ends it.
+    given_up: CancellationToken,
+    is_told: bool,
+}
+
+/// Ends when there are new words. Cancel safe.
+async fn fetched_more(fetching: Option<&mut Fetching>) {
+    let has_more = match fetching {
+        Some(fetching) => fetching.words.changed().await.is_ok(),
+        None => false,
+    };
+    // Whoever tells has told everything.
+    if !has_more {
+        std::future::pending().await
+    }
+}
+
 /// One service's task.
 pub(super) struct Actor {
     /// What the registry says.
@@ -98,6 +137,10 @@ pub(super) struct Actor {
     crowd: Crowd,
     is_counted_as_starting: bool,
     roles: watch::Receiver<Role>,
+    /// How the coming launch is meant, by the strongest of those who asked for it.
+    start_how: StartHow,
+    /// What the launch that is under way fetches first.
+    preparation: Option<Fetching>,
     cause: Cause,
     start_news: Vec<mpsc::Sender<(ServiceId, News)>>,
     stop_news: Vec<mpsc::Sender<(ServiceId, News)>>,
@@ -110,16 +153,8 @@ pub(super) struct Actor {
 
 impl Actor {
     /// Makes the actor and the way to it; [`Actor::run`] is its life.
-    pub(super) fn new(
-        spec: Arc<ServiceSpec>,
-        policy: Policy,
-        ports: Ports,
-        crowd: Crowd,
-        roles: watch::Receiver<Role>,
-        reports: mpsc::Sender<Report>,
-        events: broadcast::Sender<Event>,
-        hint: Arc<Notify>,
-    ) -> Self {
+    pub(super) fn new(spec: Arc<ServiceSpec>, policy: Policy, ports: Ports, crowd: Crowd, ways: Ways) -> Self {
+        let Ways { roles, reports, events, hint } = ways;
         Self {
             machine: Machine::new(policy, Instant::now().into_std()),
             roles,
@@ -129,6 +164,8 @@ impl Actor {
             ports,
             crowd,
             is_counted_as_starting: false,
+            start_how: StartHow::default(),
+            preparation: None,
             cause: Cause::Outside,
             start_news: Vec::new(),
             stop_news: Vec::new(),
@@ -151,6 +188,7 @@ impl Actor {
             Hint,
             Role,
             Task(Result<Input, JoinError>),
+            Prepared,
             Tick,
         }
         self.take_role();
@@ -164,6 +202,7 @@ impl Actor {
                 Some(ended) = self.tasks.join_next() => Heard::Task(ended),
                 () = self.hint.notified() => Heard::Hint,
                 Ok(()) = self.roles.changed() => Heard::Role,
+                () = fetched_more(self.preparation.as_mut()) => Heard::Prepared,
                 () = sleep_until(wake) => Heard::Tick,
             };
             match heard {
@@ -186,6 +225,7 @@ impl Actor {
                     // A guardian that died while nobody led is replaced now.
                     self.hint.notify_one();
                 }
+                Heard::Prepared => self.tell_preparation(),
                 Heard::Tick => self.take(Input::Tick),
             }
             self.report().await;
@@ -199,17 +239,26 @@ impl Actor {
 
     fn obey(&mut self, order: Order, policy_of: &impl Fn(&ServiceSpec) -> Policy) {
         match order {
-            Order::Start { on, cause, news } => {
+            Order::Start { on, how, cause, news } => {
                 self.cause = cause;
+                self.start_how = self.start_how.max(how);
                 self.start_news.push(news);
                 self.take(Input::StartRequested { on });
             }
             Order::DependencyReady(id) => self.take(Input::DependencyReady(id)),
-            Order::AbandonStart => self.take(Input::StartAbandoned),
+            Order::AbandonStart => {
+                self.stop_fetching();
+                self.take(Input::StartAbandoned);
+            }
             Order::Stop { how, cause, news } => {
+                self.stop_fetching();
                 self.cause = cause;
                 self.stop_news.push(news);
                 self.take(Input::StopRequested { how, grace: self.spec.startup.stop_timeout });
+            }
+            Order::Recover(instance) => self.take(Input::RecoveryCleared { instance }),
+            Order::HoldBack { instance, by, condition } => {
+                self.take(Input::RecoveryHeldBack { instance, by, condition });
             }
             Order::Reconfigure(spec) => {
                 self.machine.reconfigure(policy_of(&spec), Instant::now().into_std());
@@ -238,14 +287,16 @@ impl Actor {
             && self.machine.state().instance() == Some(instance)
             && self.machine.state().kind() == StateKind::Running
         {
-            let mut history = (*self.history).clone();
-            history.push(report);
-            self.history = Arc::new(history);
+            let sample = Sample::answer(SystemTime::now(), report, crate::model::history::Turn::Same);
+            Arc::make_mut(&mut self.history).push(sample);
         }
         let Step { machine, effects } = step(self.machine.clone(), input, now);
         self.machine = machine;
         if !may_have_instance(self.machine.state()) {
             self.launched = None;
+        }
+        if !matches!(self.machine.state(), ServiceState::Launching { .. }) {
+            self.preparation = None;
         }
         self.count_starting();
         self.machine.space_probes(now + self.crowd.probe_spacing());
@@ -272,10 +323,21 @@ impl Actor {
                 self.launched = None;
                 let (backend, spec, launches) =
                     (Arc::clone(&self.ports.backend), Arc::clone(&self.spec), Arc::clone(&self.crowd.launches));
+                let how = std::mem::take(&mut self.start_how);
+                let (news, words) = Preparation::new();
+                let given_up = CancellationToken::new();
+                self.preparation = Some(Fetching { words, given_up: given_up.clone(), is_told: false });
                 self.tasks.spawn(async move {
+                    let prepared = tokio::select! {
+                        prepared = backend.prepare(&spec, how, news) => prepared,
+                        () = given_up.cancelled() => return Input::LaunchGivenUp,
+                    };
+                    if let Err(error) = prepared {
+                        return Input::LaunchFailed { message: error.message, remedy: error.remedy };
+                    }
                     // The semaphore is never closed; a launch without a permit would only be a launch too many.
                     let _permit = launches.acquire_owned().await;
-                    match backend.start(&spec).await {
+                    match backend.start(&spec, how).await {
                         Ok(launch) => Input::Launched(launch),
                         Err(error) => Input::LaunchFailed { message: error.message, remedy: error.remedy },
                     }
@@ -311,8 +373,26 @@ impl Actor {
                     Input::Tick
                 });
             }
+            Effect::Consult { instance } => {
+                let (reports, service) = (self.reports.clone(), self.spec.id.clone());
+                self.tasks.spawn(async move {
+                    // Where the supervisor is gone, everything ends.
+                    let _ = reports.send(Report::Consult { service, instance }).await;
+                    Input::Tick
+                });
+            }
+            Effect::Recover { instance } => {
+                let (backend, spec, hint) =
+                    (Arc::clone(&self.ports.backend), Arc::clone(self.instance_spec()), Arc::clone(&self.hint));
+                self.tasks.spawn(async move {
+                    let ordered = backend.recover(&spec, &instance).await;
+                    hint.notify_one();
+                    Input::RecoveryReported(ordered.map_err(|error| error.message))
+                });
+            }
             Effect::Tell(what) => {
-                let event = Event { at: SystemTime::now(), service: self.spec.id.clone(), what, actor: self.cause };
+                let actor = author(&what).unwrap_or(self.cause);
+                let event = Event { at: SystemTime::now(), service: self.spec.id.clone(), what, actor };
                 tracing::info!(service = %event.service, actor = %event.actor, "{}", event.what);
                 if self.is_ours_to_record(&event) {
                     self.ports.store.record(&event);
@@ -326,6 +406,7 @@ impl Actor {
                 // Only one of those who wait made the instance; the others found it.
                 self.tell_start(|| News::StartEnded(end.clone()));
                 self.start_news.clear();
+                self.start_how = StartHow::default();
                 self.cause = Cause::Outside;
             }
             Effect::StopEnded(end) => {
@@ -350,6 +431,9 @@ impl Actor {
             Happening::Adopted(_) | Happening::Started(_) | Happening::Stopped => event.actor != Cause::Outside,
             Happening::StartRequested
             | Happening::StopRequested
+            | Happening::Recovering { .. }
+            | Happening::HeldBack { .. }
+            | Happening::Escalated { .. }
             | Happening::BecameReady { .. }
             | Happening::NotReadyInTime { .. }
             | Happening::BecameHealthy
@@ -364,6 +448,21 @@ impl Actor {
         for waiting in &self.start_news {
             // An operation that was dropped no longer listens, and a living one has room for all of it.
             let _ = waiting.try_send((self.spec.id.clone(), news()));
+        }
+    }
+
+    fn stop_fetching(&self) {
+        if let Some(fetching) = &self.preparation {
+            fetching.given_up.cancel();
+        }
+    }
+
+    fn tell_preparation(&mut self) {
+        let Some(fetching) = &mut self.preparation else { return };
+        let words = fetching.words.borrow_and_update().clone();
+        // Where there are few words, everybody hears them; how it goes on is in the snapshots.
+        if let Some(words) = words.filter(|_| !std::mem::replace(&mut fetching.is_told, true)) {
+            self.tell_start(|| News::Preparing(words.clone()));
         }
     }
 
@@ -393,6 +492,7 @@ impl Actor {
             history: Arc::clone(&self.history),
             restarts: self.machine.restarts(),
             last_exit: self.machine.last_exit(),
+            preparing: self.preparation.as_ref().and_then(|fetching| fetching.words.borrow().clone()),
             notes,
             facts: self.ports.backend.facts(self.instance_spec()),
         };
@@ -402,7 +502,31 @@ impl Actor {
         let snapshot = Arc::new(snapshot);
         self.reported = Some(Arc::clone(&snapshot));
         // The supervisor ends before its actors only when everything ends.
-        let _ = self.reports.send(Report { snapshot }).await;
+        let _ = self.reports.send(Report::Seen(snapshot)).await;
+    }
+}
+
+/// Who does what nobody asked for; `None` for what somebody may have asked for.
+fn author(what: &Happening) -> Option<Cause> {
+    match what {
+        Happening::Recovering { .. }
+        | Happening::HeldBack { .. }
+        | Happening::Escalated { .. }
+        | Happening::RestartScheduled { .. }
+        | Happening::GaveUp { .. } => Some(Cause::Recovery),
+        Happening::StartRequested
+        | Happening::StopRequested
+        | Happening::Started(_)
+        | Happening::Adopted(_)
+        | Happening::BecameReady { .. }
+        | Happening::NotReadyInTime { .. }
+        | Happening::BecameHealthy
+        | Happening::BecameUnhealthy { .. }
+        | Happening::StartFailed { .. }
+        | Happening::Died { .. }
+        | Happening::BecameUnreachable { .. }
+        | Happening::Stopped
+        | Happening::StopFailed { .. } => None,
     }
 }
 
@@ -428,6 +552,7 @@ fn looks_the_same(a: &ServiceSnapshot, b: &ServiceSnapshot) -> bool {
         && a.last_probe == b.last_probe
         && a.restarts == b.restarts
         && a.last_exit == b.last_exit
+        && a.preparing == b.preparing
         && a.notes == b.notes
         && a.facts == b.facts
 }

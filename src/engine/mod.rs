@@ -17,6 +17,7 @@ mod operate;
 pub mod operation;
 pub mod ports;
 mod preflight;
+mod recovery;
 mod supervisor;
 
 pub use supervisor::{Options, Ports, spawn};

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use futures::future::BoxFuture;
-use tokio::sync::mpsc;
+use futures::future::{BoxFuture, FutureExt as _};
+use tokio::sync::{mpsc, watch};
 
-use crate::model::{Check, Event, Fact, Instance, Launch, Observed, ProbeOutcome, ServiceId, ServiceSpec, StopHow};
+use crate::model::{
+    Check, Event, Fact, Instance, Launch, Observed, ProbeOutcome, ServiceId, ServiceSpec, StartHow, StopHow,
+};
 use crate::preflight::{Conflict, PortHolder, Requirement, Survey, Surveyed};
 
 /// Starts, stops and observes services of one mode, or of several. Holds no policy: no retries, no timing but what it is told.
@@ -20,14 +22,29 @@ pub trait Backend: Send + Sync {
     /// When the truth cannot be had now (engine unreachable, file unreadable); the state is then unknown, not stopped.
     fn observe<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Observed, BackendError>>;
 
-    /// Makes an instance exist, and says whether it was this call that made it.
+    /// Fetches what a start needs and this host does not have, such as an image; starts, changes and removes nothing. May take as long
+    /// as it takes: no timeout of the service counts meanwhile, and no other start waits for it. Called before each [`Backend::start`].
+    /// Cancel safe: a dropped call stops fetching.
+    ///
+    /// # Errors
+    /// When it cannot be had; a start would fail for the same reason.
+    fn prepare<'a>(
+        &'a self,
+        _spec: &'a ServiceSpec,
+        _how: StartHow,
+        _news: Preparation,
+    ) -> BoxFuture<'a, Result<(), BackendError>> {
+        std::future::ready(Ok(())).boxed()
+    }
+
+    /// Makes an instance exist, and says whether it was this call that made it. What runs is left alone, however it is meant.
     ///
     /// Returns as soon as the instance exists, without waiting for health. When another copy of the tool is starting the service at
     /// this moment, waits for that one's result. Not cancel safe in the sense that a dropped call may still have started it: observe.
     ///
     /// # Errors
     /// When nothing runs afterwards; the error says why in words for people.
-    fn start<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Launch, BackendError>>;
+    fn start<'a>(&'a self, spec: &'a ServiceSpec, how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>>;
 
     /// Makes the whole tree of the instance go away, and keeps anything from bringing it back.
     ///
@@ -44,6 +61,21 @@ pub trait Backend: Send + Sync {
     /// When the guardian cannot be replaced; the instance is untouched.
     fn tend<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<(), BackendError>>;
 
+    /// Has an unhealthy instance stopped, killed if it must be, and started again within its budget, by whoever guards it: the same that
+    /// restarts it when it dies, so that one budget holds for both. Returns when that is ordered, not when it is done; does nothing when
+    /// another instance runs.
+    ///
+    /// # Errors
+    /// When the guardian cannot be told, or there is none: nothing was done then.
+    fn recover<'a>(
+        &'a self,
+        spec: &'a ServiceSpec,
+        _instance: &'a Instance,
+    ) -> BoxFuture<'a, Result<(), BackendError>> {
+        let message = format!("nothing here restarts a service of {} mode", spec.deployment.mode().as_str());
+        Box::pin(std::future::ready(Err(BackendError { kind: ErrorKind::Permanent, message, remedy: None })))
+    }
+
     /// Whether ends and restarts of this service are written to the timeline by its guardian, which always sees them, so that the many who
     /// may look at the service leave that to it.
     fn has_own_witness(&self, spec: &ServiceSpec) -> bool;
@@ -59,6 +91,34 @@ pub trait Backend: Send + Sync {
     /// Names of services that may have changed, from now on; a hint to observe again, never a truth. Called once for each engine.
     /// An adapter that misses something sends every name.
     fn changes(&self) -> mpsc::Receiver<ServiceId>;
+}
+
+/// Tells how far a preparation is: the newest words replace the ones before, and nobody has to listen.
+#[derive(Debug)]
+pub struct Preparation(watch::Sender<Option<String>>);
+
+impl Preparation {
+    /// With the place where its newest words are; `None` until there are any.
+    pub fn new() -> (Self, watch::Receiver<Option<String>>) {
+        let (sender, receiver) = watch::channel(None);
+        (Self(sender), receiver)
+    }
+
+    /// In words for people, as a fragment: `pulling nginx:1.27 (12 of 48 MB)`. The same words again are no news.
+    pub fn tell(&self, words: String) {
+        self.0.send_if_modified(|told| {
+            let is_news = told.as_ref() != Some(&words);
+            *told = Some(words);
+            is_news
+        });
+    }
+}
+
+impl Drop for Preparation {
+    /// What is ready needs no words.
+    fn drop(&mut self) {
+        self.0.send_if_modified(|told| told.take().is_some());
+    }
 }
 
 /// Why a backend could not do something.

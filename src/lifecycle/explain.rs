@@ -27,7 +27,11 @@ pub fn explain(service: &ServiceSnapshot, snapshot: &Snapshot, now: Instant) -> 
             let so_far = if waited.as_secs() > 0 { format!("; {} so far", span(waited)) } else { String::new() };
             format!("waiting for {}{so_far}", cause::chain(on, service.id(), snapshot, now))
         }
-        ServiceState::Launching { deadline } => format!("being started ({})", until_start_timeout(*deadline, now)),
+        ServiceState::Launching { deadline } => match &service.preparing {
+            // No timeout counts while something is fetched.
+            Some(what) => what.clone(),
+            None => format!("being started ({})", until_start_timeout(*deadline, now)),
+        },
         ServiceState::Starting { deadline, .. } => starting(service, *deadline, now),
         ServiceState::Running { health, .. } => {
             return running(service, *health, snapshot, now).map(|text| plain(&text));
@@ -96,7 +100,7 @@ fn running(service: &ServiceSnapshot, health: Health, snapshot: &Snapshot, now: 
 
 /// For how long probes have failed, as far as the history says: the failures in a row, one interval apart.
 fn unhealthy_for(service: &ServiceSnapshot) -> String {
-    let n_failures = service.history.samples().rev().take_while(Option::is_none).count();
+    let n_failures = service.history.n_failed_in_a_row();
     let intervals = u32::try_from(n_failures.saturating_sub(1)).unwrap_or(u32::MAX);
     let length = service.spec.health_check.interval.saturating_mul(intervals);
     match n_failures {
@@ -130,6 +134,11 @@ fn restart(service: &ServiceSnapshot, attempt: u32, until: Instant, now: Instant
         RestartOnFailure::UpTo { .. } | RestartOnFailure::Never => String::new(),
     };
     format!("restart {attempt}{of} {}", in_time(until, now))
+}
+
+/// How a service is that keeps those who need it from being well; `None` when it does not.
+pub fn hindrance(service: &ServiceSnapshot, now: Instant) -> Option<String> {
+    cause::hinders(service).then(|| plain(&cause::condition(service, now)))
 }
 
 fn until_start_timeout(deadline: Instant, now: Instant) -> String {

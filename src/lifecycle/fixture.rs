@@ -48,6 +48,7 @@ pub(crate) fn service_in(spec: ServiceSpec, state: ServiceState, now: Instant) -
         intent: None,
         state,
         last_probe: None,
+        preparing: None,
         history: Arc::new(HealthHistory::default()),
         restarts: 0,
         last_exit: None,

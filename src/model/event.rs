@@ -85,6 +85,23 @@ pub enum Happening {
         /// How.
         ending: Ending,
     },
+    /// It is unhealthy, and therefore ended now, to be started again.
+    Recovering {
+        /// The last probe's answer.
+        message: String,
+    },
+    /// It is unhealthy and not started again for it, since something that it needs is not well either.
+    HeldBack {
+        /// The root of the matter.
+        by: ServiceId,
+        /// How that one is.
+        condition: String,
+    },
+    /// It was told to end because it was unhealthy, did not, and is killed now.
+    Escalated {
+        /// How long it had been given.
+        after: Duration,
+    },
     /// It will be started again.
     RestartScheduled {
         /// The coming attempt, from 1.
@@ -121,6 +138,13 @@ impl fmt::Display for Happening {
             Self::StartFailed { reason } => write!(f, "could not be started: {reason}"),
             Self::BecameUnreachable { reason } => write!(f, "cannot be reached: {reason}"),
             Self::Died { ending } => write!(f, "{ending}"),
+            Self::Recovering { message } => write!(f, "restarting it, because it is unhealthy: {message}"),
+            Self::HeldBack { by, condition } => {
+                write!(f, "unhealthy, and not restarted: {by}, which it needs, {condition}")
+            }
+            Self::Escalated { after } => {
+                write!(f, "did not end within {} s and is killed", after.as_secs())
+            }
             Self::RestartScheduled { attempt, after } => {
                 write!(f, "restart {attempt} in {:.1} s", after.as_secs_f64())
             }

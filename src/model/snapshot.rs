@@ -52,6 +52,8 @@ pub struct ServiceSnapshot {
     pub entered: Instant,
     /// When the next probe comes, if one is planned.
     pub next_probe: Option<Instant>,
+    /// What a start fetches before it can begin, such as an image, and how far that is: `pulling nginx:1.27 (12 of 48 MB)`.
+    pub preparing: Option<String>,
     /// Things worth knowing that are not wrong states: bytes of log dropped, a state file set aside, a process that left its group.
     pub notes: Vec<String>,
     /// What its mode alone can tell of it, for people.

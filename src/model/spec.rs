@@ -312,6 +312,13 @@ pub enum RestartOnFailure {
 }
 
 impl ServiceSpec {
+    /// How long a run may be unhealthy from its beginning before a leader acts on it: the start may take its time, and then `retries`
+    /// checks have to fail.
+    pub fn unhealthy_noticed_within(&self) -> Duration {
+        let HealthCheck { interval, timeout, retries, .. } = &self.health_check;
+        self.startup.start_timeout + (*interval + *timeout).saturating_mul((*retries).max(1))
+    }
+
     /// The loopback port of its http or tcp check, if it has one: the one nobody else may hold at its start (A54).
     pub fn health_port(&self) -> Option<u16> {
         let (host, port) = match &self.health_check.check {

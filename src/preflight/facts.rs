@@ -47,8 +47,8 @@ pub enum Requirement {
     StateDirectory {
         /// Where.
         path: PathBuf,
-        /// Why it cannot be used, if so.
-        problem: Option<String>,
+        /// Why it cannot be used, if so: with the path that is meant, and what to do.
+        problem: Option<(String, String)>,
     },
     /// The engine that runs containers.
     ContainerEngine {

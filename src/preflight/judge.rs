@@ -43,11 +43,11 @@ fn judge_requirement(requirement: &Requirement) -> Option<Finding> {
         Requirement::Binary { path, found } => Some(judge_binary(path, found)),
         Requirement::WorkingDirectory { path, found } => judge_directory(path, found),
         Requirement::File { path, field, found } => judge_file(path, field, found),
-        Requirement::StateDirectory { path, problem } => problem.as_ref().map(|problem| {
+        Requirement::StateDirectory { path: _, problem } => problem.as_ref().map(|(problem, remedy)| {
             failed(
                 CheckKind::Prerequisites,
-                format!("State directory cannot be used: {}: {problem}", path.display()),
-                format!("make {} a directory that you own and can write to", path.display()),
+                format!("State directory cannot be used: {problem}"),
+                remedy.clone(),
             )
         }),
         Requirement::ContainerEngine { problem } => problem.as_ref().map(|(cause, remedy)| {
@@ -338,11 +338,8 @@ mod tests {
             Some("- prerequisites: File not found: /srv/env (`env_file`) => check `env_file` in the registry"),
         );
         check_requirement(
-            Requirement::StateDirectory { path: "/home/me".into(), problem: Some("read-only file system".into()) },
-            Some(
-                "- prerequisites: State directory cannot be used: /home/me: read-only file system => make /home/me a \
-                 directory that you own and can write to",
-            ),
+            Requirement::StateDirectory { path: "/home/me".into(), problem: Some(("/home/me/x: read-only file system".into(), "Make sure".into())) },
+            Some("- prerequisites: State directory cannot be used: /home/me/x: read-only file system => Make sure"),
         );
         check_requirement(
             Requirement::UnsupportedMode { mode: "docker" },

@@ -24,6 +24,7 @@ mod required;
 mod row;
 mod status;
 mod style;
+mod supervise;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -52,7 +53,8 @@ pub use required::{CheckReport, known_operations, not_running, required};
 pub use row::{Row, rows};
 pub use status::{Issue, issues, platform_status, service_status};
 pub use style::{Icon, Style};
-pub use text::{pad, safe, seconds};
+pub use supervise::{LeaderReport, SuperviseReport, leader_line};
+pub use text::{pad, percent, safe, seconds};
 pub use validation::{
     DiagnosticReport, FoundReport, RelatedReport, ServiceValidation, ValidationReport, diagnostics_text,
 };

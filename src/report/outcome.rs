@@ -117,6 +117,7 @@ impl OutcomeLedger {
             }
             Progress::Checking(_)
             | Progress::Starting { .. }
+            | Progress::Preparing { .. }
             | Progress::WaitingForHealth(_)
             | Progress::Stopping(_)
             | Progress::DependentsLeftRunning { .. }

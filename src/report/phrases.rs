@@ -31,6 +31,12 @@ pub fn finding_line(finding: &Finding, style: Style) -> Line {
     }
 }
 
+/// A fragment as a sentence begins.
+pub(super) fn sentence(fragment: &str) -> String {
+    let mut chars = fragment.chars();
+    chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect()
+}
+
 pub(super) fn started(service: &ServiceId, instance: &Instance, style: Style) -> Line {
     Line::result(format!("{} Started {service} with {instance}", Icon::Good.draw(style)))
 }

@@ -123,9 +123,10 @@ pub fn service_status(row: &Row<'_>, issues: &[Issue], verbose: bool, now: Insta
         for fact in &row.service.facts {
             field(fact.label, &fact.value);
         }
-        for note in &row.service.notes {
-            field("Note", note);
-        }
+    }
+    // There are none while all is as it should be.
+    for note in &row.service.notes {
+        field("Note", note);
     }
     let shown: Vec<&Issue> = issues.iter().filter(|issue| verbose || issue.severity == Severity::Error).collect();
     if !shown.is_empty() {

@@ -73,6 +73,7 @@ pub(super) fn take_over(setting: Setting, orphan: Orphan, report: &UnixStream) -
         spec_hash: setting.handover.spec_hash,
         dropped_bytes: orphan.dropped_bytes,
         failure: None,
+        compose: None,
     };
     let start_ticks = orphan.service.start_ticks;
     let mut supervisor = Supervisor {
@@ -86,6 +87,7 @@ pub(super) fn take_over(setting: Setting, orphan: Orphan, report: &UnixStream) -
         timer: None,
         signalled: Signalled::default(),
         kills: false,
+        is_unhealthy: false,
         must_write: false,
     };
     supervisor.write(Durability::Visible);

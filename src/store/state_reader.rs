@@ -8,7 +8,7 @@ use rustix::fs::OFlags;
 use serde::Deserialize;
 
 use super::directory;
-use super::state::{Exit, Phase, SCHEMA, ServiceRecord, Wanted};
+use super::state::{ComposeRecord, Exit, Phase, SCHEMA, ServiceRecord, Wanted};
 use crate::model::{Ending, ProcessIdentity};
 
 /// The largest file that is read, in bytes.
@@ -92,6 +92,7 @@ fn parse(text: &[u8]) -> Result<ServiceRecord, String> {
         spec_hash: u64::from_str_radix(&json.spec_hash, 16).map_err(|error| format!("spec_hash: {error}"))?,
         dropped_bytes: json.dropped_bytes,
         failure: json.failure,
+        compose: json.compose.map(|it| ComposeRecord { project: it.project, service: it.service }),
     })
 }
 
@@ -115,6 +116,13 @@ struct RecordJson {
     spec_hash: String,
     dropped_bytes: u64,
     failure: Option<String>,
+    compose: Option<ComposeJson>,
+}
+
+#[derive(Deserialize)]
+struct ComposeJson {
+    project: String,
+    service: String,
 }
 
 #[derive(Deserialize)]
@@ -136,6 +144,8 @@ impl IdentityJson {
 struct ExitJson {
     code: Option<i32>,
     signal: Option<i32>,
+    #[serde(default)]
+    unhealthy: bool,
     at_ms: u64,
     ran_for_ms: u64,
 }
@@ -145,6 +155,7 @@ impl ExitJson {
         let ending = match (self.code, self.signal) {
             (Some(code), _) => Ending::Exited(code),
             (None, Some(signal)) => Ending::Signalled(signal),
+            (None, None) if self.unhealthy => Ending::Unhealthy,
             (None, None) => Ending::Unknown,
         };
         Exit { ending, at: self.at_ms, ran_for: self.ran_for_ms }
@@ -155,7 +166,7 @@ impl ExitJson {
 mod tests {
     use super::{Found, parse, read};
     use crate::model::{Ending, ProcessIdentity};
-    use crate::store::state::{Exit, Phase, ServiceRecord, Wanted};
+    use crate::store::state::{ComposeRecord, Exit, Phase, ServiceRecord, Wanted};
 
     fn record() -> ServiceRecord {
         let identity =
@@ -173,11 +184,13 @@ mod tests {
                 Exit { ending: Ending::Exited(7), at: 1, ran_for: 2 },
                 Exit { ending: Ending::Signalled(9), at: 3, ran_for: 4 },
                 Exit { ending: Ending::Unknown, at: 5, ran_for: 6 },
+                Exit { ending: Ending::Unhealthy, at: 7, ran_for: 8 },
             ],
             next_attempt: Some(u64::MAX),
             spec_hash: 0xdead_beef_0000_0001,
             dropped_bytes: 12,
             failure: Some("no such file: \"/a\\b\"\n\u{1b}[2J\u{9b}é".into()),
+            compose: Some(ComposeRecord { project: "a\"b".into(), service: "web".into() }),
         }
     }
 

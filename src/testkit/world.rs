@@ -13,7 +13,7 @@ use crate::engine::Ports;
 use crate::engine::ports::{Backend, BackendError, ErrorKind, Host, LogSource, Probe, StopError, Store};
 use crate::model::{
     Check, Ending, Event, ExitRecord, FailureReason, Guardian, Instance, Intent, Launch, LaunchOrigin, Mode, Observed,
-    Presence, ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, ServiceId, ServiceSpec, StopHow,
+    Presence, ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, ServiceId, ServiceSpec, StartHow, StopHow,
 };
 use crate::preflight::{Conflict, FileFact, PortHolder, Requirement, Survey, Surveyed};
 
@@ -222,7 +222,7 @@ impl Backend for World {
         .boxed()
     }
 
-    fn start<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Launch, BackendError>> {
+    fn start<'a>(&'a self, spec: &'a ServiceSpec, _how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>> {
         async move {
             let script = self.table().services.entry(spec.id.to_string()).or_default().script.clone();
             tokio::time::sleep(script.launch_takes).await;

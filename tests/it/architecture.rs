@@ -17,10 +17,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("host", &["model", "engine", "preflight", "store"]),
     ("shim", &["model", "lifecycle", "store", "host"]),
     ("backends", &["model", "engine", "preflight", "store", "host", "shim", "net"]),
-    ("health", &["model", "engine", "net"]),
+    ("health", &["model", "engine", "host", "net"]),
     ("net", &["model"]),
     ("logs", &["model", "engine", "store"]),
     ("demo", &["model", "host", "store"]),
+    ("supervise", &["model", "engine", "store", "host"]),
     ("tui", &["model", "report", "lifecycle", "preflight", "engine", "logs", "store"]),
     (
         "cli",
@@ -37,6 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tui",
             "demo",
             "shim",
+            "supervise",
         ],
     ),
 ];

@@ -1,8 +1,8 @@
 //! What a start needs, with what is there.
 
-use super::engine::Refusal;
 use super::look::Found;
 use super::{DockerBackend, docker_spec};
+use crate::backends::containers::Refusal;
 use crate::model::ServiceSpec;
 use crate::preflight::Requirement;
 use crate::store::directory;
@@ -29,7 +29,7 @@ impl DockerBackend {
             };
         requirements.push(Requirement::StateDirectory {
             path: self.layout.root().to_owned(),
-            problem: directory::inspect(&self.layout).err().map(|unusable| unusable.to_string()),
+            problem: directory::inspect(&self.layout).err().map(|unusable| (unusable.to_string(), unusable.remedy())),
         });
         requirements
     }

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use crate::engine::ports::{Backend, BackendError, ErrorKind, StopError};
 use crate::model::{
     Deployment, Fact, FailureReason, Guardian, Instance, Launch, LaunchOrigin, Observed, Presence, RemoteSpec,
-    ServiceId, ServiceSpec, StopHow,
+    ServiceId, ServiceSpec, StartHow, StopHow,
 };
 use crate::net::Clients;
 use crate::preflight::Requirement;
@@ -96,7 +96,7 @@ impl Backend for RemoteBackend {
         self.look(spec).boxed()
     }
 
-    fn start<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Launch, BackendError>> {
+    fn start<'a>(&'a self, spec: &'a ServiceSpec, _how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>> {
         self.reach(spec).boxed()
     }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
-use super::Ended;
+use super::{Aside, Ended};
 use crate::cli::args::ActArgs;
 use crate::cli::exit::Exit;
 use crate::cli::names::resolve;
 use crate::cli::session::{Face, Session};
 use crate::cli::sign::{Busy, Sign};
-use crate::engine::handle::EngineGone;
+use crate::engine::handle::{EngineGone, Handle};
 use crate::engine::operation::{Operation, Progress, Refusal, Request, Summary, Targets, Verb};
 use crate::model::{Actor, Snapshot};
 use crate::report::{Narrator, OutcomeLedger, PlanReport, Telling, left_out_lines, refusal_lines, refusal_report};
@@ -53,7 +53,20 @@ pub(super) async fn run(task: Task<'_>, session: &Session, face: &mut Face) -> E
     let request = Request { verb: task.verb, targets, actor: Actor::Command };
     match session.handle.begin(request).await? {
         Ok(operation) => {
-            tell(&task, operation, &before, Patience { interrupts: interrupts.as_mut(), timeout }, face).await
+            let patience = Patience { interrupts: interrupts.as_mut(), timeout };
+            let ended = tell(&task, operation, (&before, &session.handle), patience, face).await;
+            match task.verb {
+                Verb::Start
+                | Verb::StartOrRestart
+                | Verb::StartUnchecked
+                | Verb::Restart
+                | Verb::RestartWithDependents => {
+                    let aside = if task.act.json { Aside::Silent } else { Aside::Told };
+                    super::look_after(session, aside, face);
+                }
+                Verb::Stop | Verb::StopForced { .. } => {}
+            }
+            ended
         }
         Err(refusal) => Ok(refused(&task, &refusal, face)),
     }
@@ -112,7 +125,7 @@ struct Patience<'a> {
 async fn tell(
     task: &Task<'_>,
     mut operation: Operation,
-    before: &Snapshot,
+    (before, engine): (&Snapshot, &Handle),
     mut patience: Patience<'_>,
     face: &mut Face,
 ) -> Ended {
@@ -151,7 +164,7 @@ async fn tell(
             Heard::Progress(None) => return Err(EngineGone),
             Heard::SignDue => {
                 let width = face.out.sign_width().unwrap_or_default();
-                face.out.show_sign(&sign.draw(&busy.text(), width));
+                face.out.show_sign(&sign.draw(&busy.text(&engine.snapshot()), width));
             }
             Heard::TimedOut(timeout) => {
                 patience.timeout = None;

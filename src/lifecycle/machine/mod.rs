@@ -16,18 +16,20 @@
 mod message;
 mod orders;
 mod policy;
+mod recovery;
 mod sightings;
 
 use std::time::{Duration, Instant};
 
 pub use message::{Effect, Input, StartEnd, StopEnd, StopFailure};
-pub use policy::{Policy, Probing, Tending};
+pub use policy::{Policy, Probing, Remedy, Tending};
 
 use super::admission::Checked;
 use super::streak::Streak;
 use crate::model::{
     ExitRecord, Happening, Health, Instance, Intent, ProbeReport, Role, ServiceId, ServiceState, StopHow,
 };
+use recovery::Illness;
 
 /// What waits for the end of what is under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +71,7 @@ pub struct Machine {
     entered: Instant,
     intent: Option<Intent>,
     streak: Streak,
+    illness: Illness,
     last_probe: Option<ProbeReport>,
     next_probe: Option<Instant>,
     probe: InFlight,
@@ -104,6 +107,7 @@ impl Machine {
             entered: now,
             intent: None,
             streak,
+            illness: Illness::default(),
             last_probe: None,
             next_probe: None,
             probe: InFlight::No,
@@ -224,6 +228,7 @@ impl Machine {
         }
         if self.state.instance() != state.instance() {
             self.streak = Streak::new(self.policy.retries);
+            self.illness = Illness::default();
             self.last_probe = None;
             self.probe = InFlight::No;
         }
@@ -252,11 +257,15 @@ pub fn step(machine: Machine, input: Input, now: Instant) -> Step {
         Input::StartAbandoned => turn.start_abandoned(),
         Input::Launched(launch) => turn.launched(launch),
         Input::LaunchFailed { message, remedy } => turn.launch_failed(message, remedy),
+        Input::LaunchGivenUp => turn.launch_given_up(),
         Input::StopRequested { how, grace } => turn.stop_requested(how, grace),
         Input::StopReported(result) => turn.stop_reported(result),
         Input::Observed(Ok(observed)) => turn.observed(observed),
         Input::Observed(Err(reason)) => turn.not_observable(reason),
         Input::Probed { instance, outcome } => turn.probed(&instance, outcome),
+        Input::RecoveryCleared { instance } => turn.recovery_cleared(&instance),
+        Input::RecoveryHeldBack { instance, by, condition } => turn.recovery_held_back(&instance, by, condition),
+        Input::RecoveryReported(result) => turn.recovery_reported(result),
         Input::Tick => turn.tick(),
     }
     Step { machine: turn.machine, effects: turn.effects }

@@ -238,6 +238,9 @@ impl Turn {
         self.machine.streak = self.machine.streak.after(report.verdict);
         let health = self.machine.streak.health();
         let message = report.message.clone();
+        if let Some(since) = self.machine.state.since() {
+            self.note_verdict(report.verdict, since);
+        }
         self.machine.last_probe = Some(report);
         match self.machine.state.clone() {
             ServiceState::Starting { instance, since, deadline } => match health {
@@ -259,6 +262,7 @@ impl Turn {
                     | (Health::Unhealthy, Health::Unknown | Health::Unhealthy) => {}
                 }
                 self.run(instance, since, health);
+                self.consider_recovery();
             }
             ServiceState::Unknown { .. }
             | ServiceState::Stopped

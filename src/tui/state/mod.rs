@@ -29,7 +29,7 @@ use super::action::Pane;
 use super::event::Moment;
 use super::icons::IconSet;
 use crate::engine::operation::Targets;
-use crate::model::{ServiceSnapshot, Snapshot, StateKind};
+use crate::model::{Leadership, ServiceSnapshot, Snapshot, StateKind};
 
 /// How soon the screen has to be drawn again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +62,8 @@ pub(crate) struct State {
     pub(crate) log: LogState,
     pub(crate) operations: OperationsState,
     pub(crate) registry: RegistryState,
+    /// Who leads, once that is known.
+    pub(crate) leadership: Option<Leadership>,
     pub(crate) preflight: PreflightState,
     /// The topmost is the last.
     pub(crate) dialogs: Vec<Dialog>,
@@ -94,6 +96,7 @@ impl State {
             log: LogState::default(),
             operations: OperationsState::default(),
             registry: RegistryState::new(&snapshot.registry),
+            leadership: None,
             preflight: PreflightState::default(),
             dialogs: Vec::new(),
             focus: Pane::Services,

@@ -4,7 +4,7 @@ use crate::engine::operation::Request;
 use crate::report::known_operations;
 use crate::tui::action::Action;
 use crate::tui::commands::{command_line, request_of};
-use crate::tui::keymap::{BINDINGS, Context};
+use crate::tui::keymap::{BINDINGS, Binding, Context};
 
 use super::{State, title_of};
 
@@ -55,7 +55,11 @@ pub(crate) fn commands(state: &State, typed: &str) -> Vec<Command> {
 }
 
 fn all(state: &State) -> Vec<Command> {
-    let with_keys = BINDINGS.iter().filter(|binding| is_command(binding.action, binding.context)).map(|binding| {
+    // What a pane has another key for is named once, as it is everywhere.
+    let everywhere = |action| BINDINGS.iter().any(|it| it.context == Context::Global && it.action == action);
+    let is_named =
+        |it: &&Binding| is_command(it.action, it.context) && (it.context == Context::Global || !everywhere(it.action));
+    let with_keys = BINDINGS.iter().filter(is_named).map(|binding| {
         let request = request_of(state, binding.action);
         let (name, about) = match &request {
             Some(request) => (title_of(request), binding.help.to_owned()),

@@ -77,6 +77,13 @@ pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Eff
             registry::no_editor(state);
             Vec::new()
         }
+        Event::LeadershipChanged(leadership) => {
+            if state.leadership.as_ref() != Some(&leadership) {
+                state.leadership = Some(leadership);
+                state.wish_redraw(Redraw::Now);
+            }
+            Vec::new()
+        }
         Event::OwnLogGrew => {
             if is_shown(state, Pane::OwnLog) {
                 state.wish_redraw(Redraw::Now);

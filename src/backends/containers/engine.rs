@@ -25,7 +25,7 @@ const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The way to the engine.
 #[derive(Debug)]
-pub(super) struct Engine {
+pub(crate) struct Engine {
     /// `DOCKER_HOST`, where it is set.
     address: Option<String>,
     client: OnceCell<Docker>,
@@ -33,7 +33,7 @@ pub(super) struct Engine {
 
 /// Why the engine did not do something.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// It could not be asked. The cause as a fragment, and what to do.
     Unreachable { cause: String, remedy: String },
     /// There is no such thing.
@@ -46,32 +46,32 @@ pub(super) enum Refusal {
 
 impl Engine {
     /// At this address, or at the usual one. Nothing is contacted yet.
-    pub(super) fn new(address: Option<String>) -> Self {
+    pub(crate) fn new(address: Option<String>) -> Self {
         Self { address, client: OnceCell::new() }
     }
 
     /// As people know it.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.address.clone().unwrap_or_else(|| format!("unix://{DEFAULT_SOCKET}"))
     }
 
     /// Whether this host has no engine at all: nobody named one, and the usual socket does not exist. No container can run then.
-    pub(super) fn is_absent(&self) -> bool {
+    pub(crate) fn is_absent(&self) -> bool {
         self.address.is_none() && !Path::new(DEFAULT_SOCKET).exists()
     }
 
     /// For questions.
-    pub(super) async fn ask(&self) -> Result<Docker, Refusal> {
+    pub(crate) async fn ask(&self) -> Result<Docker, Refusal> {
         self.client(ANSWER).await
     }
 
     /// For orders.
-    pub(super) async fn order(&self) -> Result<Docker, Refusal> {
+    pub(crate) async fn order(&self) -> Result<Docker, Refusal> {
         self.client(DEED).await
     }
 
     /// For streams.
-    pub(super) async fn stream(&self) -> Result<Docker, Refusal> {
+    pub(crate) async fn stream(&self) -> Result<Docker, Refusal> {
         self.client(NO_LIMIT).await
     }
 
@@ -85,7 +85,7 @@ impl Engine {
     }
 
     /// Puts an error of the client into the terms of this module.
-    pub(super) fn refusal(&self, error: &Error) -> Refusal {
+    pub(crate) fn refusal(&self, error: &Error) -> Refusal {
         match error {
             Error::DockerResponseServerError { status_code: 404, message } => Refusal::NotFound(message.clone()),
             Error::DockerResponseServerError { status_code: 409, message } => Refusal::Conflict(message.clone()),
@@ -121,7 +121,7 @@ const START_IT: &str = "start Docker (sudo systemctl start docker), or install i
 
 impl Refusal {
     /// What the engine said.
-    pub(super) fn words(&self) -> &str {
+    pub(crate) fn words(&self) -> &str {
         match self {
             Self::Unreachable { cause, .. } => cause,
             Self::NotFound(words) | Self::Conflict(words) | Self::Failed(words) => words,
@@ -129,7 +129,7 @@ impl Refusal {
     }
 
     /// As the engine port has it, after what was tried.
-    pub(super) fn into_error(self, tried: &str) -> BackendError {
+    pub(crate) fn into_error(self, tried: &str) -> BackendError {
         match self {
             Self::Unreachable { cause, remedy } => {
                 BackendError { kind: ErrorKind::Transient, message: cause, remedy: Some(remedy) }
