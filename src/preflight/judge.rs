@@ -44,11 +44,7 @@ fn judge_requirement(requirement: &Requirement) -> Option<Finding> {
         Requirement::WorkingDirectory { path, found } => judge_directory(path, found),
         Requirement::File { path, field, found } => judge_file(path, field, found),
         Requirement::StateDirectory { path: _, problem } => problem.as_ref().map(|(problem, remedy)| {
-            failed(
-                CheckKind::Prerequisites,
-                format!("State directory cannot be used: {problem}"),
-                remedy.clone(),
-            )
+            failed(CheckKind::Prerequisites, format!("State directory cannot be used: {problem}"), remedy.clone())
         }),
         Requirement::ContainerEngine { problem } => problem.as_ref().map(|(cause, remedy)| {
             // The guide's sentence merges the causes (A18); the remedy tells them apart.
@@ -338,7 +334,10 @@ mod tests {
             Some("- prerequisites: File not found: /srv/env (`env_file`) => check `env_file` in the registry"),
         );
         check_requirement(
-            Requirement::StateDirectory { path: "/home/me".into(), problem: Some(("/home/me/x: read-only file system".into(), "Make sure".into())) },
+            Requirement::StateDirectory {
+                path: "/home/me".into(),
+                problem: Some(("/home/me/x: read-only file system".into(), "Make sure".into())),
+            },
             Some("- prerequisites: State directory cannot be used: /home/me/x: read-only file system => Make sure"),
         );
         check_requirement(

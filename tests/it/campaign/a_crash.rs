@@ -209,7 +209,10 @@ fn a_service_that_may_not_be_forked_is_tried_again_until_it_may() {
     let started = somebody(home.command("services start a")).output().unwrap();
     let said = String::from_utf8_lossy(&started.stderr).into_owned();
     if said.contains("Permission denied") {
-        return skipped("a_service_that_may_not_be_forked_is_tried_again_until_it_may", "another user may not read this");
+        return skipped(
+            "a_service_that_may_not_be_forked_is_tried_again_until_it_may",
+            "another user may not read this",
+        );
     }
     assert!(started.status.success(), "{said}");
     wait_until("its first deed", || !home.living("a").is_empty());

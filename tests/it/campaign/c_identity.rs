@@ -16,7 +16,16 @@ struct Bystander(Child);
 impl Bystander {
     fn new() -> Self {
         let null = Stdio::null;
-        Self(Command::new("sleep").arg("1000").process_group(0).stdin(null()).stdout(null()).stderr(null()).spawn().unwrap())
+        Self(
+            Command::new("sleep")
+                .arg("1000")
+                .process_group(0)
+                .stdin(null())
+                .stdout(null())
+                .stderr(null())
+                .spawn()
+                .unwrap(),
+        )
     }
 
     fn pid(&self) -> u32 {
@@ -81,7 +90,8 @@ fn whatever_races_with_it_the_last_wish_is_what_comes_true() {
         }
         if wants_up {
             home.must("services start a");
-            let pid = home.pid("a").unwrap_or_else(|| panic!("round {round}: not up after a start: {}", home.status("a")));
+            let pid =
+                home.pid("a").unwrap_or_else(|| panic!("round {round}: not up after a start: {}", home.status("a")));
             wait_until("its first deed", || home.living("a").contains(&pid));
             assert_eq!(home.living("a"), [pid], "round {round}");
         } else {
@@ -196,7 +206,10 @@ fn after_a_restart_of_the_machine_what_ran_is_stopped_and_nobody_is_taken_for_it
     // The same numbers and start times in another boot.
     for (old, new) in [(&shim, one.pid()), (&service, two.pid())] {
         text = text.replace(&format!("\"pid\":{}", old.pid), &format!("\"pid\":{new}"));
-        text = text.replace(&format!("\"start_ticks\":{}", old.start_ticks), &format!("\"start_ticks\":{}", stat(new).start_ticks));
+        text = text.replace(
+            &format!("\"start_ticks\":{}", old.start_ticks),
+            &format!("\"start_ticks\":{}", stat(new).start_ticks),
+        );
     }
     let text = text.replace(&shim.boot_id, "00000000-1111-2222-3333-444444444444");
     std::fs::write(&path, text).unwrap();

@@ -70,7 +70,8 @@ fn a_disk_that_stays_full_blocks_no_service_and_what_was_dropped_is_counted() {
         small_disk(&home.path("services"), 256);
         let (done, go) = (home.path("done"), home.path("go"));
         let wait = format!("while [ ! -e {} ]; do sleep 0.01; done", go.display());
-        let flood = ["--flood", "20000", "--ready-file", &done.display().to_string(), "--run-sh", &wait, "--flood", "10"];
+        let flood =
+            ["--flood", "20000", "--ready-file", &done.display().to_string(), "--run-sh", &wait, "--flood", "10"];
         home.write(&home.section("a", &[], &flood, ""));
         home.must("services start a");
         let begun = Instant::now();

@@ -72,7 +72,8 @@ fn on_a_disk_that_is_read_only_everything_can_be_seen_and_a_start_says_what_is_i
             let options = format!("remount,bind,{how}");
             assert!(Command::new("mount").args(["-o", &options]).arg(home.services_dir()).status().unwrap().success());
         };
-        let bind = Command::new("mount").arg("--bind").args([home.services_dir(), home.services_dir()]).status().unwrap();
+        let bind =
+            Command::new("mount").arg("--bind").args([home.services_dir(), home.services_dir()]).status().unwrap();
         assert!(bind.success());
         remount("ro");
         for line in ["platform status", "services list", "services status a", "services logs a", "doctor", "events"] {
@@ -108,7 +109,8 @@ fn a_state_file_of_any_content_is_set_aside_and_the_service_goes_on() {
     assert_ne!(whole, from_the_future);
     let half = &whole[..whole.len() / 2];
     let deep = "[".repeat(500_000);
-    let contents: [&[u8]; 6] = [b"", b"\0\xff\xfe{}[]", half.as_bytes(), from_the_future.as_bytes(), b"null", deep.as_bytes()];
+    let contents: [&[u8]; 6] =
+        [b"", b"\0\xff\xfe{}[]", half.as_bytes(), from_the_future.as_bytes(), b"null", deep.as_bytes()];
     for (number, content) in contents.iter().enumerate() {
         std::fs::write(&path, content).unwrap();
         assert_eq!(home.pid("a"), Some(pid), "content {number} hides it");
@@ -240,7 +242,10 @@ fn files_are_for_their_owner_alone_whatever_the_umask() {
         home.write(&home.section("a", &[], &["--print", "x", "--show", &shown.display().to_string()], ""));
         let plain = home.command("services start a");
         let mut command = Command::new("sh");
-        command.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]).arg(plain.get_program()).args(plain.get_args());
+        command
+            .args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")])
+            .arg(plain.get_program())
+            .args(plain.get_args());
         command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let output = command.output().unwrap();
         assert!(output.status.success(), "umask {umask}: {}", said(&output));
@@ -325,11 +330,19 @@ fn links_put_in_the_way_lead_nowhere() {
     for place in &places {
         for is_hard in [false, true] {
             let _absent = std::fs::remove_file(place);
-            if is_hard { std::fs::hard_link(&victim, place).unwrap() } else { symlink(&victim, place).unwrap() }
+            if is_hard {
+                std::fs::hard_link(&victim, place).unwrap()
+            } else {
+                symlink(&victim, place).unwrap()
+            }
             let started = home.types("services start a");
             let what = format!("{} ({})", place.display(), if is_hard { "hard" } else { "symbolic" });
             if !started.status.success() {
-                assert!(said(&started).contains(&place.display().to_string()), "{what} is not named: {}", said(&started));
+                assert!(
+                    said(&started).contains(&place.display().to_string()),
+                    "{what} is not named: {}",
+                    said(&started)
+                );
             }
             home.types("services stop a --force");
             is_untouched(&what);
@@ -347,7 +360,12 @@ fn links_put_in_the_way_lead_nowhere() {
         let refused = home.types("services start a");
         assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
         assert!(said(&refused).contains(&directory.display().to_string()), "{}", said(&refused));
-        assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 0, "something was made behind {}", directory.display());
+        assert_eq!(
+            std::fs::read_dir(&elsewhere).unwrap().count(),
+            0,
+            "something was made behind {}",
+            directory.display()
+        );
         std::fs::remove_file(&directory).unwrap();
         std::fs::rename(&aside, &directory).unwrap();
     }

@@ -26,7 +26,12 @@ pub(crate) fn dice() -> Dice {
 pub(crate) fn rounds(few: u64, all: u64) -> u64 {
     match std::env::var(SCALE).ok().and_then(|scale| scale.parse::<f64>().ok()) {
         None => few,
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a count")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a count"
+        )]
         Some(scale) => ((all as f64 * scale) as u64).max(few),
     }
 }
