@@ -32,7 +32,7 @@ use crate::model::{
 };
 use crate::report::Style;
 use crate::store::handover::Rotation;
-use crate::store::{Layout, SERVICES_DIR_VARIABLE, Timeline};
+use crate::store::{Layout, Records, SERVICES_DIR_VARIABLE};
 use crate::supervise::{self, Background, Ensured};
 use crate::tui::{self, ConsoleError, ConsoleOptions, Opening, RegistryDesk};
 use crate::{demo, logs};
@@ -323,7 +323,7 @@ fn ports(environment: &Environment, layout: &Layout) -> Result<(Ports, Arc<dyn O
         backend,
         probe: Arc::new(Prober::new()),
         host,
-        store: Arc::new(Timeline::new(layout)),
+        store: Arc::new(Records::new(layout)),
         logs: Arc::new(AllLogs::new(FileLogs::new(layout.clone()), Arc::clone(&output))),
     };
     Ok((ports, output))

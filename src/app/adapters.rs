@@ -18,7 +18,7 @@ pub(super) struct Adapters {
 impl Adapters {
     /// With those of other engines that this build has.
     pub(super) fn with_engines(self, environment: &Environment, layout: &Layout) -> Self {
-        self.with_docker(environment, layout).with_remote()
+        self.with_docker(environment, layout).with_compose(environment, layout).with_remote()
     }
 
     #[cfg(feature = "remote")]
@@ -42,12 +42,15 @@ impl Adapters {
         use crate::backends::docker::{DockerBackend, HostWithContainers, Settings};
         use crate::model::Mode;
 
-        let docker_host =
-            environment.variables.get(OsStr::new("DOCKER_HOST")).map(|host| host.to_string_lossy().into());
-        let docker_config = environment.variables.get(OsStr::new("DOCKER_CONFIG")).filter(|dir| !dir.is_empty());
-        let docker_config =
-            docker_config.map(PathBuf::from).or_else(|| environment.home.as_ref().map(|home| home.join(".docker")));
-        let docker = DockerBackend::new(Settings { layout: layout.clone(), docker_host, docker_config });
+        let set = |name: &str| environment.variables.get(OsStr::new(name)).filter(|value| !value.is_empty());
+        let own = environment.home.as_ref().map(|home| home.join(".docker"));
+        let directory = |name: &str| set(name).map(PathBuf::from).or_else(|| own.clone());
+        let docker = DockerBackend::new(Settings {
+            layout: layout.clone(),
+            docker_host: set("DOCKER_HOST").map(|host| host.to_string_lossy().into()),
+            docker_certificates: set("DOCKER_TLS_VERIFY").and_then(|_| directory("DOCKER_CERT_PATH")),
+            docker_config: directory("DOCKER_CONFIG"),
+        });
         Self {
             host: Arc::new(HostWithContainers::new(self.host, docker.clone())),
             backend: self.backend.with_streams(Mode::Docker, Arc::new(docker)),
@@ -56,6 +59,29 @@ impl Adapters {
 
     #[cfg(not(feature = "docker"))]
     fn with_docker(self, _environment: &Environment, _layout: &Layout) -> Self {
+        self
+    }
+
+    #[cfg(feature = "docker")]
+    fn with_compose(self, environment: &Environment, layout: &Layout) -> Self {
+        use std::ffi::OsStr;
+
+        use crate::backends::compose::{ComposeBackend, Settings};
+        use crate::model::Mode;
+
+        let variable = |name| environment.variables.get(OsStr::new(name));
+        let text = |name| variable(name).map(|value| value.to_string_lossy().into());
+        let settings = Settings {
+            docker_host: text("DOCKER_HOST"),
+            project_name: text("COMPOSE_PROJECT_NAME"),
+            ..Settings::new(layout.clone(), variable("PATH").cloned(), Arc::clone(&self.host))
+        };
+        let compose = Arc::new(ComposeBackend::new(settings));
+        Self { backend: self.backend.with_streams(Mode::DockerCompose, compose), ..self }
+    }
+
+    #[cfg(not(feature = "docker"))]
+    fn with_compose(self, _environment: &Environment, _layout: &Layout) -> Self {
         self
     }
 }

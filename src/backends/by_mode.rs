@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::engine::ports::{Backend, BackendError, ErrorKind, Following, Output, OutputSource, Preparation, StopError};
-use crate::model::{Fact, Launch, Mode, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
+use crate::model::{Fact, Instance, Launch, Mode, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
 use crate::preflight::Requirement;
 
 /// Hints of all adapters on their way to the engine.
@@ -114,6 +114,13 @@ impl Backend for ByMode {
     fn tend<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<(), BackendError>> {
         match self.of(spec) {
             Ok(backend) => backend.tend(spec),
+            Err(error) => std::future::ready(Err(error)).boxed(),
+        }
+    }
+
+    fn recover<'a>(&'a self, spec: &'a ServiceSpec, instance: &'a Instance) -> BoxFuture<'a, Result<(), BackendError>> {
+        match self.of(spec) {
+            Ok(backend) => backend.recover(spec, instance),
             Err(error) => std::future::ready(Err(error)).boxed(),
         }
     }

@@ -3,6 +3,8 @@
 pub mod binary;
 mod by_mode;
 #[cfg(feature = "docker")]
+pub mod compose;
+#[cfg(feature = "docker")]
 mod containers;
 #[cfg(feature = "docker")]
 pub mod docker;

@@ -7,7 +7,8 @@ use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::{mpsc, watch};
 
 use crate::model::{
-    Check, Event, Fact, Instance, Launch, Observed, ProbeOutcome, ServiceId, ServiceSpec, StartHow, StopHow,
+    Check, Event, Fact, HealthHistory, Instance, Launch, Observed, ProbeOutcome, Sample, ServiceId, ServiceSpec,
+    StartHow, StopHow,
 };
 use crate::preflight::{Conflict, PortHolder, Requirement, Survey, Surveyed};
 
@@ -187,10 +188,20 @@ pub trait Host: Send + Sync {
     fn is_descendant(&self, pid: u32, ancestor: u32) -> bool;
 }
 
-/// Where the timeline is kept.
+/// Where the timeline and the health history are kept.
 pub trait Store: Send + Sync {
     /// Appends to the timeline. Best effort: a full disk must not keep a service from starting, so failures are logged, not returned.
     fn record(&self, event: &Event);
+
+    /// Appends to a service's health history. For an engine that leads alone: others would write the same a second time. `every` is the
+    /// planned distance of two probes.
+    ///
+    /// # Errors
+    /// When the sample is lost, as a fragment for people; nothing else is affected.
+    fn sample(&self, service: &ServiceId, sample: &Sample, every: Duration) -> Result<(), String>;
+
+    /// What is remembered of a service's health; nothing where nothing can be read. Reads only.
+    fn history(&self, service: &ServiceId, every: Duration, now: SystemTime) -> HealthHistory;
 }
 
 /// The output of services that write to no log file of ours, for the faces.

@@ -64,6 +64,26 @@ fn judge_requirement(requirement: &Requirement) -> Option<Finding> {
                 format!("docker rename {name} to something else, or change `container_name` in the registry"),
             )
         }),
+        Requirement::Compose { problem } => {
+            problem.as_ref().map(|(message, remedy)| failed(CheckKind::Prerequisites, message.clone(), remedy.clone()))
+        }
+        Requirement::ComposeDependencies { missing, typed } => Some(Finding {
+            check: CheckKind::Prerequisites,
+            verdict: Verdict::Warning,
+            message: format!("Compose services it depends on do not run and are not started: {}", missing.join(", ")),
+            remedy: Some(format!(
+                "{typed} up -d {}, or register them too and name them in `dependencies`",
+                missing.join(" ")
+            )),
+        }),
+        Requirement::ComposeProject { kept, own } => Some(Finding {
+            check: CheckKind::Prerequisites,
+            verdict: Verdict::Warning,
+            message: format!("Compose project is still {kept}, although Compose would call it {own} now"),
+            remedy: Some(format!("set `project_name` in the registry to \"{kept}\" to keep it, or to \"{own}\"")),
+        }),
+        // Whether it is free is no matter of what the service is: among `Facts::ports` it is judged.
+        Requirement::PublishedPort { .. } => None,
         Requirement::RequestFile { problem: (what, remedy) } => {
             Some(failed(CheckKind::Prerequisites, what.clone(), remedy.clone()))
         }

@@ -360,6 +360,10 @@ impl Supervisor {
             Phase::Clearing if !tree_lives => self.decide(),
             Phase::Stopping if !tree_lives => self.end(Phase::Stopped, Durability::Visible),
             Phase::Clearing | Phase::Stopping => {
+                if ending.is_some() {
+                    // How it ended is known from now on, whatever the rest of it does.
+                    self.write(Durability::Visible);
+                }
                 // What was forked while the others were being signalled.
                 self.signal_tree();
                 self.arm_sweep();

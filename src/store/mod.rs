@@ -8,11 +8,13 @@ mod layout;
 pub mod leader;
 pub mod lock;
 pub mod marker;
+mod records;
 pub mod state;
 pub mod state_reader;
 mod timeline;
 mod timeline_reader;
 
 pub use layout::{Layout, SERVICES_DIR_VARIABLE};
+pub use records::Records;
 pub use timeline::Timeline;
 pub use timeline_reader::TimelineEntry;

@@ -49,11 +49,21 @@ impl Look {
         self.record.as_ref().map(|(record, _)| record.phase)
     }
 
+    /// Whether the record speaks of something under way, and nobody is there who is at it.
+    fn is_cut_short(&self) -> bool {
+        self.shim.is_none()
+            && self.service.is_none()
+            && self.phase().is_some_and(|phase| !matches!(phase, Phase::Stopped | Phase::Failed))
+    }
+
     /// Whether the shim must be about to write something else, unless it was stopped or is stuck.
     fn is_in_between(&self) -> bool {
         self.shim.is_some()
             && self.service.is_none()
-            && matches!(self.phase(), Some(Phase::Starting | Phase::Running | Phase::Stopped | Phase::Failed))
+            && matches!(
+                self.phase(),
+                Some(Phase::Starting | Phase::Running | Phase::Clearing | Phase::Stopped | Phase::Failed)
+            )
     }
 }
 
@@ -66,8 +76,13 @@ impl BinaryBackend {
         spec_hash: Option<u64>,
     ) -> Result<Observed, BackendError> {
         let deadline = Instant::now() + SETTLING;
+        let mut has_ended = false;
         loop {
             let mut look = self.look(id)?;
+            // The shim may have written its last word, and ended, after the record was read and before it was looked for.
+            if look.is_cut_short() && !std::mem::replace(&mut has_ended, true) {
+                continue;
+            }
             if look.is_in_between() && Instant::now() < deadline {
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 continue;

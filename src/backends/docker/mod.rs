@@ -24,7 +24,7 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 
-use crate::backends::containers::{self, Clock, Container, Engine, Records, Run, Watch};
+use crate::backends::containers::{self, Address, Clock, Container, Engine, Records, Run, Watch};
 use crate::engine::ports::{Backend, BackendError, ErrorKind, Preparation, StopError};
 use crate::model::{Deployment, DockerSpec, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
 use crate::preflight::Requirement;
@@ -40,6 +40,8 @@ pub struct Settings {
     pub layout: Layout,
     /// `DOCKER_HOST`, where it is set; the usual socket otherwise.
     pub docker_host: Option<String>,
+    /// Where ca.pem, cert.pem and key.pem are (`DOCKER_CERT_PATH`, or `.docker` in the home), when `DOCKER_TLS_VERIFY` is set.
+    pub docker_certificates: Option<PathBuf>,
     /// Where the `config.json` is that `docker login` writes: `DOCKER_CONFIG`, or `.docker` in the home.
     pub docker_config: Option<PathBuf>,
 }
@@ -60,9 +62,9 @@ pub struct DockerBackend {
 impl DockerBackend {
     /// Contacts nothing yet. The methods of [`Backend`] want to be called inside a tokio runtime with I/O and time enabled.
     pub fn new(settings: Settings) -> Self {
-        let Settings { layout, docker_host, docker_config } = settings;
+        let Settings { layout, docker_host, docker_certificates, docker_config } = settings;
         Self {
-            engine: Arc::new(Engine::new(docker_host.filter(|host| !host.is_empty()))),
+            engine: Arc::new(Engine::new(Address::new(docker_host, docker_certificates))),
             home: home_label(&layout),
             records: Records::new(layout.clone()),
             layout,

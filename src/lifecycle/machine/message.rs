@@ -62,6 +62,11 @@ pub enum Input {
     },
     /// The guardian was told to restart it, or could not be told.
     RecoveryReported(Result<(), String>),
+    /// This program did not run for a while (see [`crate::lifecycle::gap`]): comes before whatever shows it.
+    Woke {
+        /// When to ask the service again.
+        probe_after: Duration,
+    },
     /// A moment that [`super::Machine::next_wake`] named has come.
     Tick,
 }

@@ -51,6 +51,8 @@ enum Queued {
 enum InFlight {
     No,
     Yes,
+    /// It was under way while this program did not run: a failure of it says nothing.
+    AcrossGap,
 }
 
 /// Who stops a service that is stopping.
@@ -161,6 +163,11 @@ impl Machine {
         &self.notes
     }
 
+    /// Whether a probe is under way whose failure would say nothing.
+    pub fn is_probed_across_gap(&self) -> bool {
+        self.probe == InFlight::AcrossGap
+    }
+
     /// When [`Input::Tick`] is due.
     pub fn next_wake(&self) -> Option<Instant> {
         let deadline = match &self.state {
@@ -206,8 +213,8 @@ impl Machine {
         }
     }
 
-    /// A leader keeps asking whatever else its engine is for.
-    fn probing(&self) -> Probing {
+    /// Whether it keeps asking. A leader does, whatever else its engine is for.
+    pub fn probing(&self) -> Probing {
         match self.role {
             Role::Leader => Probing::Continuous,
             Role::Follower => self.policy.probing,
@@ -266,6 +273,7 @@ pub fn step(machine: Machine, input: Input, now: Instant) -> Step {
         Input::RecoveryCleared { instance } => turn.recovery_cleared(&instance),
         Input::RecoveryHeldBack { instance, by, condition } => turn.recovery_held_back(&instance, by, condition),
         Input::RecoveryReported(result) => turn.recovery_reported(result),
+        Input::Woke { probe_after } => turn.woke(probe_after),
         Input::Tick => turn.tick(),
     }
     Step { machine: turn.machine, effects: turn.effects }
@@ -328,3 +336,6 @@ mod table_test;
 
 #[cfg(test)]
 mod property_test;
+
+#[cfg(test)]
+mod recovery_test;

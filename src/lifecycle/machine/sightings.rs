@@ -6,7 +6,7 @@ use super::{Effect, InFlight, Probing, Queued, StartEnd, Stopper, Tending, Turn}
 use crate::lifecycle::admission::Checked;
 use crate::model::{
     FailureReason, Guardian, Happening, Health, Instance, Intent, Launch, LaunchOrigin, Observed, Presence,
-    ProbeOutcome, ServiceState, StateKind,
+    ProbeOutcome, ProbeVerdict, ServiceState, StateKind,
 };
 
 /// Two moments no further apart are one: each look at a pause reads its end from two clocks, one after the other.
@@ -149,6 +149,10 @@ impl Turn {
                         Some(_) => self.tell(Happening::Started(instance.clone())),
                         // What ran before this engine looked is no news.
                         None if matches!(self.machine.state, ServiceState::Unknown { .. }) => {}
+                        // As was said before.
+                        None if matches!(self.machine.state, ServiceState::Backoff { .. }) => {
+                            self.tell(Happening::Started(instance.clone()));
+                        }
                         None => self.tell(Happening::Adopted(instance.clone())),
                     }
                     self.run(instance, since, Health::Unknown);
@@ -225,8 +229,14 @@ impl Turn {
         if self.machine.state.instance() != Some(asked) {
             return;
         }
-        self.machine.probe = InFlight::No;
+        let in_flight = std::mem::replace(&mut self.machine.probe, InFlight::No);
         let report = match outcome {
+            ProbeOutcome::Answered(report)
+                if in_flight == InFlight::AcrossGap && report.verdict == ProbeVerdict::Failed =>
+            {
+                self.ask_again();
+                return;
+            }
             ProbeOutcome::Answered(report) => report,
             // Says nothing about the service: ask again in due course.
             ProbeOutcome::CouldNotRun { reason } => {
@@ -279,6 +289,14 @@ impl Turn {
         if !self.machine.notes.contains(&note) {
             self.machine.notes.push(note);
         }
+        self.ask_again();
+    }
+
+    /// The probe said nothing: the next one comes as if it had not been.
+    fn ask_again(&mut self) {
+        if self.machine.next_probe.is_some() {
+            return;
+        }
         match self.machine.state.clone() {
             ServiceState::Starting { since, deadline, .. } => self.space_next_readiness_probe(since, deadline),
             ServiceState::Running { .. } => {
@@ -301,6 +319,19 @@ impl Turn {
         let elapsed = self.now.saturating_duration_since(since);
         let due = self.now + self.machine.policy.readiness_delay(elapsed);
         self.machine.next_probe = Some(due.min(deadline));
+    }
+
+    /// What failed so far may have failed in the gap, and what is under way began before it.
+    pub(super) fn woke(&mut self, probe_after: Duration) {
+        let machine = &mut self.machine;
+        machine.streak = machine.streak.forgiven();
+        machine.illness.forget_failures();
+        if machine.probe == InFlight::Yes {
+            machine.probe = InFlight::AcrossGap;
+        }
+        if let (ServiceState::Running { .. }, Some(_)) = (&machine.state, machine.next_probe) {
+            machine.next_probe = Some(self.now + probe_after);
+        }
     }
 
     pub(super) fn tick(&mut self) {

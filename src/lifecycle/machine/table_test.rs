@@ -146,6 +146,7 @@ fn inputs(now: Instant) -> Vec<(&'static str, Input)> {
         ),
         ("guardian was told", Input::RecoveryReported(Ok(()))),
         ("guardian was not told", Input::RecoveryReported(Err("no answer".to_owned()))),
+        ("woke after a gap", Input::Woke { probe_after: 2_000 * MS }),
         ("tick", Input::Tick),
     ]
 }

@@ -16,6 +16,7 @@ mod events;
 mod operations;
 mod plans;
 mod prometheus;
+mod recovery;
 mod reports;
 mod schemas;
 mod scripts;
