@@ -282,6 +282,8 @@ impl Actor {
                     may_have_instance(self.machine.state()) && ServiceDiff::between(&launched, &spec).needs_restart();
                 self.launched = is_outdated.then_some(launched);
                 self.spec = spec;
+                // What it is now may be somewhere else.
+                self.hint.notify_one();
             }
         }
     }
