@@ -49,6 +49,14 @@ impl Root for App {
     fn hidden(&self, name: &OsStr, arguments: &[OsString], _original_umask: u32) -> Option<ExitCode> {
         match name.to_str()? {
             ShimProgram::HIDDEN_ARGUMENT => Some(crate::shim::main()),
+            #[cfg(feature = "kubernetes")]
+            crate::backends::kubernetes::PLUGIN_ARGUMENT => {
+                let error = crate::backends::kubernetes::become_plugin(arguments);
+                let why =
+                    arguments.first().map_or_else(|| error.to_string(), |it| format!("{}: {error}", it.display()));
+                cli::Printer::of_process().error(&format!("{why}\n"));
+                Some(ExitCode::from(127))
+            }
             _ => demo::hidden(name, arguments),
         }
     }

@@ -47,6 +47,12 @@ pub trait Backend: Send + Sync {
     /// When nothing runs afterwards; the error says why in words for people.
     fn start<'a>(&'a self, spec: &'a ServiceSpec, how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>>;
 
+    /// Whether a restart of this service, while it runs, is left to its own engine, which replaces what runs bit by bit: then no stop is
+    /// asked for, and [`Backend::start`] is called with [`StartHow::InPlace`].
+    fn restarts_in_place(&self, _spec: &ServiceSpec) -> bool {
+        false
+    }
+
     /// Makes the whole tree of the instance go away, and keeps anything from bringing it back.
     ///
     /// Succeeds only when all of it is gone, and also when nothing ran. Dropping the call stops the waiting, not the stop.

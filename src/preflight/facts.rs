@@ -109,6 +109,29 @@ pub enum Requirement {
         /// Whether something that it needs may be the way to it, and perhaps does not run yet.
         may_come: bool,
     },
+    /// The cluster that runs Deployments.
+    Cluster {
+        /// Which, and where in it: `context kind-dev, namespace platform (https://…)`.
+        place: String,
+        /// Why it cannot be used, if so: a sentence, and what to do.
+        problem: Option<(String, String)>,
+        /// Whether there is a usable kubeconfig.
+        is_configured: bool,
+    },
+    /// Something in the cluster that is missing or not allowed.
+    ClusterObject {
+        /// A sentence.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The manifests of a Deployment.
+    Manifests {
+        /// A file or a directory.
+        path: PathBuf,
+        /// Why they cannot be used, if so, with file, line and column.
+        problem: Option<String>,
+    },
     /// The mode is known but cannot act in this version.
     UnsupportedMode {
         /// As the registry writes it.

@@ -96,6 +96,28 @@ fn judge_requirement(requirement: &Requirement) -> Option<Finding> {
             message: format!("Endpoint cannot be reached: {url}: {why}"),
             remedy: Some(remedy.clone().unwrap_or_else(|| "start it where it runs, or check `endpoint`".to_owned())),
         }),
+        Requirement::Cluster { place, problem: None, .. } => {
+            Some(passed(CheckKind::Prerequisites, format!("Kubernetes cluster accessible: {place}")))
+        }
+        Requirement::Cluster { problem: Some((cause, remedy)), is_configured, .. } => {
+            // The guide speaks of kubectl, whose configuration is what is read (M23).
+            let message = if *is_configured {
+                "Kubernetes cluster is not accessible"
+            } else {
+                "kubectl is not installed or not configured"
+            };
+            Some(failed(CheckKind::Prerequisites, message.to_owned(), format!("{cause}: {remedy}")))
+        }
+        Requirement::ClusterObject { problem, remedy } => {
+            Some(failed(CheckKind::Prerequisites, problem.clone(), remedy.clone()))
+        }
+        Requirement::Manifests { path, problem } => problem.as_ref().map(|problem| {
+            failed(
+                CheckKind::Prerequisites,
+                format!("Manifests cannot be used: {problem}"),
+                format!("correct it, or `manifests_path` in the registry ({})", path.display()),
+            )
+        }),
         Requirement::UnsupportedMode { mode } => Some(failed(
             CheckKind::Prerequisites,
             format!("Deployment mode is not supported yet: {mode}"),

@@ -229,6 +229,7 @@ impl Backend for World {
                 Presence::Failed { .. }
                 | Presence::Absent
                 | Presence::Present { .. }
+                | Presence::Arriving { .. }
                 | Presence::Leaving { .. }
                 | Presence::RestartPending { .. } => None,
             };
