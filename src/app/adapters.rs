@@ -18,7 +18,20 @@ pub(super) struct Adapters {
 impl Adapters {
     /// With those of other engines that this build has.
     pub(super) fn with_engines(self, environment: &Environment, layout: &Layout) -> Self {
-        self.with_docker(environment, layout)
+        self.with_docker(environment, layout).with_remote()
+    }
+
+    #[cfg(feature = "remote")]
+    fn with_remote(self) -> Self {
+        use crate::backends::remote::RemoteBackend;
+        use crate::model::Mode;
+
+        Self { backend: self.backend.with(Mode::Remote, Arc::new(RemoteBackend::new())), ..self }
+    }
+
+    #[cfg(not(feature = "remote"))]
+    fn with_remote(self) -> Self {
+        self
     }
 
     #[cfg(feature = "docker")]

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::engine::ports::{Backend, BackendError, ErrorKind, Following, Output, OutputSource, Preparation, StopError};
-use crate::model::{Launch, Mode, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
+use crate::model::{Fact, Instance, Launch, Mode, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
 use crate::preflight::Requirement;
 
 /// Hints of all adapters on their way to the engine.
@@ -118,8 +118,19 @@ impl Backend for ByMode {
         }
     }
 
+    fn recover<'a>(&'a self, spec: &'a ServiceSpec, instance: &'a Instance) -> BoxFuture<'a, Result<(), BackendError>> {
+        match self.of(spec) {
+            Ok(backend) => backend.recover(spec, instance),
+            Err(error) => std::future::ready(Err(error)).boxed(),
+        }
+    }
+
     fn has_own_witness(&self, spec: &ServiceSpec) -> bool {
         self.of(spec).is_ok_and(|backend| backend.has_own_witness(spec))
+    }
+
+    fn facts(&self, spec: &ServiceSpec) -> Vec<Fact> {
+        self.of(spec).map(|backend| backend.facts(spec)).unwrap_or_default()
     }
 
     fn requirements<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Vec<Requirement>> {

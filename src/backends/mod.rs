@@ -6,5 +6,7 @@ mod by_mode;
 mod containers;
 #[cfg(feature = "docker")]
 pub mod docker;
+#[cfg(feature = "remote")]
+pub mod remote;
 
 pub use by_mode::ByMode;

@@ -155,8 +155,12 @@ mod tests {
 
     #[test]
     fn it_names_what_is_not_done_yet() {
-        let snapshot =
-            Snapshot { generation: 0, registry: std::sync::Arc::new(registry(Vec::new())), services: Vec::new() };
+        let snapshot = Snapshot {
+            generation: 0,
+            registry: std::sync::Arc::new(registry(Vec::new())),
+            services: Vec::new(),
+            role: crate::model::Role::Follower,
+        };
         let mut busy = Busy::default();
         assert_eq!(busy.text(&snapshot), "checking");
         for name in ["a", "b"] {

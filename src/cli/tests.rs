@@ -13,7 +13,7 @@ use super::run::execute;
 use super::session::{Face, Session};
 use crate::engine::{Options, spawn};
 use crate::lifecycle::machine::{Probing, Tending};
-use crate::model::{Category, Code, Diagnostic, Registry, RegistrySource, Severity};
+use crate::model::{Category, Code, Diagnostic, Registry, RegistrySource, Role, Severity};
 use crate::preflight::{Conflict, ConflictKind};
 use crate::report::Style;
 use crate::store::Layout;
@@ -59,13 +59,14 @@ impl Typist {
     fn at(mut registry: Registry) -> Self {
         registry.source = RegistrySource::File("services.toml".into());
         let world = World::new();
-        let options = Options { probing: Probing::WhileStarting, tending: Tending::No };
+        let options = Options { probing: Probing::WhileStarting, tending: Tending::No, role: Role::Follower };
         let handle = spawn(registry.clone(), world.ports(), options);
         let home = tempfile::tempdir().unwrap();
         let layout = Layout::new(home.path());
         std::fs::create_dir(layout.logs()).unwrap();
         Self {
             session: Session {
+                background: crate::supervise::Background::off(&layout),
                 registry: Arc::new(registry),
                 handle,
                 layout,

@@ -6,7 +6,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::operation::{Operation, Plan, Refusal, Request};
 use crate::lifecycle::explain::explain;
-use crate::model::{Event, ProbeOutcome, Registry, ServiceId, Snapshot};
+use crate::model::{Event, ProbeOutcome, Registry, Role, ServiceId, Snapshot};
 use crate::preflight::{Finding, HostFinding};
 
 /// A cheap, clonable way to the engine. The engine ends when the last handle is dropped; services go on.
@@ -64,6 +64,7 @@ pub(super) enum Command {
     Survey { answer: oneshot::Sender<Vec<HostFinding>> },
     Settled { answer: oneshot::Sender<()> },
     Reload { registry: Registry, answer: oneshot::Sender<()> },
+    Lead { role: Role, answer: oneshot::Sender<()> },
 }
 
 impl Handle {
@@ -165,6 +166,16 @@ impl Handle {
     /// [`EngineGone`].
     pub async fn reload(&self, registry: Registry) -> Result<(), EngineGone> {
         self.ask(|answer| Command::Reload { registry, answer }).await
+    }
+
+    /// Makes this engine the one that acts on its own, or no longer: for whoever holds the leader's lock, before anything is done with it
+    /// and before it is given up. When this returns, [`Snapshot::role`] says so, and what was under way for a former leader ends as it
+    /// would have; nothing new is begun.
+    ///
+    /// # Errors
+    /// [`EngineGone`].
+    pub async fn lead(&self, role: Role) -> Result<(), EngineGone> {
+        self.ask(|answer| Command::Lead { role, answer }).await
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, EngineGone> {

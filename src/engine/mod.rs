@@ -17,11 +17,14 @@ mod operate;
 pub mod operation;
 pub mod ports;
 mod preflight;
+mod recovery;
 mod supervisor;
 
 pub use supervisor::{Options, Ports, spawn};
 
 #[cfg(test)]
 mod reload_test;
+#[cfg(test)]
+mod role_test;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::{mpsc, watch};
 
-use crate::model::{Check, Event, Instance, Launch, Observed, ProbeOutcome, ServiceId, ServiceSpec, StartHow, StopHow};
+use crate::model::{
+    Check, Event, Fact, Instance, Launch, Observed, ProbeOutcome, ServiceId, ServiceSpec, StartHow, StopHow,
+};
 use crate::preflight::{Conflict, PortHolder, Requirement, Survey, Surveyed};
 
 /// Starts, stops and observes services of one mode, or of several. Holds no policy: no retries, no timing but what it is told.
@@ -59,9 +61,29 @@ pub trait Backend: Send + Sync {
     /// When the guardian cannot be replaced; the instance is untouched.
     fn tend<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<(), BackendError>>;
 
+    /// Has an unhealthy instance stopped, killed if it must be, and started again within its budget, by whoever guards it: the same that
+    /// restarts it when it dies, so that one budget holds for both. Returns when that is ordered, not when it is done; does nothing when
+    /// another instance runs.
+    ///
+    /// # Errors
+    /// When the guardian cannot be told, or there is none: nothing was done then.
+    fn recover<'a>(
+        &'a self,
+        spec: &'a ServiceSpec,
+        _instance: &'a Instance,
+    ) -> BoxFuture<'a, Result<(), BackendError>> {
+        let message = format!("nothing here restarts a service of {} mode", spec.deployment.mode().as_str());
+        Box::pin(std::future::ready(Err(BackendError { kind: ErrorKind::Permanent, message, remedy: None })))
+    }
+
     /// Whether ends and restarts of this service are written to the timeline by its guardian, which always sees them, so that the many who
     /// may look at the service leave that to it.
     fn has_own_witness(&self, spec: &ServiceSpec) -> bool;
+
+    /// What is worth knowing of a service beside its state, as last seen: facts that its mode alone has. Asks nobody.
+    fn facts(&self, _spec: &ServiceSpec) -> Vec<Fact> {
+        Vec::new()
+    }
 
     /// What a start of this service needs, with what is there.
     fn requirements<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Vec<Requirement>>;
@@ -142,6 +164,11 @@ pub enum StopError {
 pub trait Probe: Send + Sync {
     /// Asks once and gives up after `timeout`, whatever the other side does. Cancel safe: a dropped call leaves no process behind.
     fn probe<'a>(&'a self, check: &'a Check, timeout: Duration) -> BoxFuture<'a, ProbeOutcome>;
+
+    /// The same for a service's own check, with what the registry gives for asking it: a remote one's token and authority.
+    fn probe_service<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, ProbeOutcome> {
+        self.probe(&spec.health_check.check, spec.health_check.timeout)
+    }
 }
 
 /// What is known of this machine beyond our own services.

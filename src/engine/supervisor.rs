@@ -10,17 +10,18 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::actor::{Actor, Contact, Crowd, Order, Report};
+use super::actor::{Actor, Contact, Crowd, Order, Report, Ways};
 use super::handle::{Attempts, Checked, Command, Handle, Inspection};
 use super::operate::{self, Circumstances};
 use super::operation::{Operation, Plan, Refusal, Request};
 use super::ports::{Backend, Host, LogSource, Probe, Store};
-use super::preflight;
+use super::{preflight, recovery};
 use crate::graph::Graph;
 use crate::lifecycle::machine::{Policy, Probing, Tending};
 use crate::lifecycle::plan::plan;
 use crate::model::{
-    Check, Event, ProbeOutcome, ProbeVerdict, Registry, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, Snapshot,
+    Check, Event, Instance, ProbeOutcome, ProbeVerdict, Registry, Role, ServiceId, ServiceSnapshot, ServiceSpec,
+    ServiceState, Snapshot,
 };
 use crate::preflight::{Finding, HostFinding, judge_host};
 
@@ -58,6 +59,8 @@ pub struct Options {
     pub probing: Probing,
     /// Whether killed guardians are replaced.
     pub tending: Tending,
+    /// Whether it acts on its own from the beginning; [`Handle::lead`] changes that. A leader also probes and tends continuously.
+    pub role: Role,
 }
 
 /// Starts an engine on the current runtime. It observes every service at once, starts nothing, and ends when the last handle is dropped;
@@ -67,7 +70,7 @@ pub fn spawn(registry: Registry, ports: Ports, options: Options) -> Handle {
     let (events, _) = broadcast::channel(EVENTS);
     let (reports, incoming) = mpsc::channel(REPORTS);
     let registry = Arc::new(registry);
-    let empty = Snapshot { generation: 0, registry: Arc::clone(&registry), services: Vec::new() };
+    let empty = Snapshot { generation: 0, registry: Arc::clone(&registry), services: Vec::new(), role: options.role };
     let (publisher, snapshots) = watch::channel(Arc::new(empty));
     let mut supervisor = Supervisor {
         graph: Arc::new(Graph::new(&registry)),
@@ -76,6 +79,7 @@ pub fn spawn(registry: Registry, ports: Ports, options: Options) -> Handle {
         registry: Arc::clone(&registry),
         ports,
         options,
+        roles: watch::channel(options.role).0,
         grid: Instant::now(),
         crowd: Crowd::new(),
         services: HashMap::new(),
@@ -105,6 +109,8 @@ struct Supervisor {
     registered: HashSet<ServiceId>,
     ports: Ports,
     options: Options,
+    /// The role as every actor hears of it.
+    roles: watch::Sender<Role>,
     grid: Instant,
     crowd: Crowd,
     services: HashMap<ServiceId, Arc<ServiceSnapshot>>,
@@ -174,9 +180,12 @@ impl Supervisor {
             policy_of(&spec),
             self.ports.clone(),
             self.crowd.clone(),
-            self.reports.clone(),
-            self.events.clone(),
-            Arc::clone(&hint),
+            Ways {
+                roles: self.roles.subscribe(),
+                reports: self.reports.clone(),
+                events: self.events.clone(),
+                hint: Arc::clone(&hint),
+            },
         );
         let task = self.actors.spawn(actor.run(order_inbox, policy_of));
         self.actor_names.insert(task.id(), id.clone());
@@ -186,7 +195,15 @@ impl Supervisor {
 
     fn take_reports(&mut self, reports: &mut Vec<Report>) {
         let mut has_new_strangers = false;
-        for Report { snapshot } in reports.drain(..) {
+        let mut questions = Vec::new();
+        for report in reports.drain(..) {
+            let snapshot = match report {
+                Report::Seen(snapshot) => snapshot,
+                Report::Consult { service, instance } => {
+                    questions.push((service, instance));
+                    continue;
+                }
+            };
             let id = snapshot.id().clone();
             if !self.contacts.contains_key(&id) {
                 continue;
@@ -201,6 +218,10 @@ impl Supervisor {
         }
         self.publish();
         self.answer_early();
+        // After everything that was reported together with them.
+        for (service, instance) in questions {
+            self.consult(service, instance);
+        }
     }
 
     /// A service that left the registry while it ran goes when it stops. Whether one went.
@@ -248,6 +269,7 @@ impl Supervisor {
             generation: self.generation,
             registry: Arc::clone(&self.registry),
             services,
+            role: *self.roles.borrow(),
         }));
     }
 
@@ -260,7 +282,7 @@ impl Supervisor {
     }
 
     fn take(&mut self, command: Command) {
-        if !self.unsettled.is_empty() && !matches!(command, Command::Reload { .. }) {
+        if !self.unsettled.is_empty() && !matches!(command, Command::Reload { .. } | Command::Lead { .. }) {
             self.early.push(command);
             return;
         }
@@ -277,6 +299,12 @@ impl Supervisor {
             Command::Survey { answer } => self.survey(answer),
             Command::Reload { registry, answer } => {
                 self.reload(registry);
+                let _ = answer.send(());
+            }
+            Command::Lead { role, answer } => {
+                if self.roles.send_replace(role) != role {
+                    self.publish();
+                }
                 let _ = answer.send(());
             }
         }
@@ -326,6 +354,25 @@ impl Supervisor {
                 }
             });
             drop(answer.send(join_all(checks).await));
+        });
+    }
+
+    /// Finds out whether something that an unhealthy service needs is the reason, and tells it.
+    fn consult(&mut self, service: ServiceId, instance: Instance) {
+        let Some(contact) = self.contacts.get(&service) else { return };
+        let mut needs = self.graph.all_dependencies(&service);
+        let places: HashMap<&ServiceId, usize> = self.graph.startup_order().iter().zip(0..).collect();
+        needs.sort_by_key(|id| places.get(id).copied());
+        let needs: Vec<Arc<ServiceSnapshot>> =
+            needs.iter().filter_map(|id| self.services.get(id)).map(Arc::clone).collect();
+        let (orders, probe) = (contact.orders.clone(), Arc::clone(&self.ports.probe));
+        self.tasks.spawn(async move {
+            let order = match recovery::root_cause(&needs, probe.as_ref()).await {
+                None => Order::Recover(instance),
+                Some((by, condition)) => Order::HoldBack { instance, by, condition },
+            };
+            // A service that left the registry meanwhile hears nothing.
+            let _ = orders.send(order).await;
         });
     }
 
@@ -460,7 +507,7 @@ async fn check_one(spec: &ServiceSpec, attempts: Attempts, ports: &Ports) -> Che
         Attempts::WithRetries => spec.health_check.retries,
     };
     loop {
-        let outcome = ports.probe.probe(&spec.health_check.check, spec.health_check.timeout).await;
+        let outcome = ports.probe.probe_service(&spec).await;
         let has_passed = matches!(
             &outcome,
             ProbeOutcome::Answered(report) if report.verdict == ProbeVerdict::Passed

@@ -10,7 +10,7 @@ use super::operation::{Failure, Plan, Progress, Refusal, Request, Summary, Targe
 use super::supervisor::{Options, spawn};
 use crate::lifecycle::machine::{Probing, Tending};
 use crate::model::{
-    Actor, Ending, FailureReason, Guardian, Health, Instance, Presence, ProbeOutcome, ServiceSpec, ServiceState,
+    Actor, Ending, FailureReason, Guardian, Health, Instance, Presence, ProbeOutcome, Role, ServiceSpec, ServiceState,
     Snapshot, StateKind, StopHow,
 };
 use crate::preflight::{CheckKind, Conflict, ConflictKind, PortHolder};
@@ -20,7 +20,7 @@ use crate::testkit::world::{Script, World, died};
 const MS: Duration = Duration::from_millis(1);
 
 pub(super) fn engine(world: &Arc<World>, services: impl IntoIterator<Item = ServiceSpec>) -> Handle {
-    let options = Options { probing: Probing::Continuous, tending: Tending::Yes };
+    let options = Options { probing: Probing::Continuous, tending: Tending::Yes, role: Role::Follower };
     spawn(registry(services), world.ports(), options)
 }
 
@@ -384,7 +384,7 @@ async fn a_one_shot_check_retries_a_second_apart_and_asks_only_what_runs() {
     let world = World::new();
     world.appears("orchestrator").await;
     world.set_sick("orchestrator", true);
-    let options = Options { probing: Probing::WhileStarting, tending: Tending::No };
+    let options = Options { probing: Probing::WhileStarting, tending: Tending::No, role: Role::Follower };
     let handle = spawn(registry(platform()), world.ports(), options);
     handle.settled().await.unwrap();
     assert_eq!(world.n_probes("orchestrator"), 0, "reading commands do not probe by themselves");

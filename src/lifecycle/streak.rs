@@ -32,6 +32,12 @@ impl Streak {
         Self { health: Health::Unhealthy, failures: self.threshold, ..self }
     }
 
+    /// As without the failures so far, where they are not enough to mean something.
+    #[must_use]
+    pub fn forgiven(self) -> Self {
+        if self.health == Health::Unhealthy { self } else { Self { failures: 0, ..self } }
+    }
+
     /// Takes one result in: one success is health, `retries` failures in a row are not.
     #[must_use]
     pub fn after(self, verdict: ProbeVerdict) -> Self {

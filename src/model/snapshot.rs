@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{
-    ExitRecord, Health, HealthHistory, Intent, ProbeReport, Registry, ServiceId, ServiceSpec, ServiceState, StateKind,
+    ExitRecord, Fact, Health, HealthHistory, Intent, ProbeReport, Registry, ServiceId, ServiceSpec, ServiceState,
+    StateKind,
 };
 
 /// All services at one moment. A higher generation is a later moment.
@@ -16,6 +17,18 @@ pub struct Snapshot {
     pub registry: Arc<Registry>,
     /// In registry order. Unchanged services keep their `Arc` from one generation to the next.
     pub services: Vec<Arc<ServiceSnapshot>>,
+    /// Whether the engine that published this acts on its own.
+    pub role: Role,
+}
+
+/// Whether an engine acts on its own. Any number of engines look at one home, and all do what a person asks; at most one leads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Role {
+    /// It restarts unhealthy services, starts again what waits for a dependency, replaces killed guardians, and keeps the history.
+    Leader,
+    /// It does only what a person asks, and what belongs to that.
+    #[default]
+    Follower,
 }
 
 /// One service at one moment.
@@ -43,6 +56,8 @@ pub struct ServiceSnapshot {
     pub preparing: Option<String>,
     /// Things worth knowing that are not wrong states: bytes of log dropped, a state file set aside, a process that left its group.
     pub notes: Vec<String>,
+    /// What its mode alone can tell of it, for people.
+    pub facts: Vec<Fact>,
 }
 
 impl ServiceSnapshot {

@@ -47,8 +47,8 @@ pub enum Requirement {
     StateDirectory {
         /// Where.
         path: PathBuf,
-        /// Why it cannot be used, if so.
-        problem: Option<String>,
+        /// Why it cannot be used, if so: with the path that is meant, and what to do.
+        problem: Option<(String, String)>,
     },
     /// The engine that runs containers.
     ContainerEngine {
@@ -68,6 +68,20 @@ pub enum Requirement {
         name: String,
         /// Whether a container has it that is not ours.
         is_taken: bool,
+    },
+    /// A file that requests to a service need: its token, its authority.
+    RequestFile {
+        /// Why it cannot be used: a sentence, and what to do.
+        problem: (String, String),
+    },
+    /// The endpoint of a service that runs elsewhere.
+    Endpoint {
+        /// As people may see it.
+        url: String,
+        /// How it answers, or why not and what to do.
+        answer: Result<String, (String, Option<String>)>,
+        /// Whether something that it needs may be the way to it, and perhaps does not run yet.
+        may_come: bool,
     },
     /// The mode is known but cannot act in this version.
     UnsupportedMode {

@@ -10,9 +10,10 @@ use serde::Serialize;
 use super::health::{self, Group};
 use super::row::Row;
 use super::status::Issue;
+use super::supervise::LeaderReport;
 use crate::engine::handle::Checked;
 use crate::engine::operation::Summary;
-use crate::model::{Health, Instance, ProbeOutcome, Registry, StateKind};
+use crate::model::{Health, Instance, Leader, ProbeOutcome, Registry, StateKind};
 use crate::preflight::{Finding, Verdict};
 
 /// One service on the board.
@@ -154,12 +155,18 @@ pub struct ServiceStatusReport {
     pub service: ServiceReport,
     /// What has to be put right; warnings included.
     pub issues: Vec<IssueReport>,
+    /// Who acts on its own; null when nobody does.
+    pub leader: Option<LeaderReport>,
 }
 
 impl ServiceStatusReport {
     /// The report of one row.
-    pub fn new(row: &Row<'_>, issues: &[Issue], now: Instant) -> Self {
-        Self { service: ServiceReport::new(row, now), issues: issues.iter().map(IssueReport::new).collect() }
+    pub fn new(row: &Row<'_>, issues: &[Issue], leader: Option<&Leader>, now: Instant) -> Self {
+        Self {
+            service: ServiceReport::new(row, now),
+            issues: issues.iter().map(IssueReport::new).collect(),
+            leader: leader.map(LeaderReport::new),
+        }
     }
 }
 
@@ -334,7 +341,7 @@ impl OperationCounts {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RefusalReport {
-    /// `dependents_running`, `cycle`, `missing_dependency`, `set_aside` or `unknown_service`.
+    /// `dependents_running`, `cycle`, `missing_dependency`, `runs_elsewhere`, `set_aside` or `unknown_service`.
     pub reason: &'static str,
     /// Whom it concerns.
     pub service: String,

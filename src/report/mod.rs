@@ -24,6 +24,7 @@ mod required;
 mod row;
 mod status;
 mod style;
+mod supervise;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -44,7 +45,7 @@ pub use list::{board_table, services_list};
 pub use monitor::{MonitorReport, monitor_event_line, monitor_header, monitor_line};
 pub use narrator::{Narrator, Telling};
 pub use outcome::{OutcomeLedger, refusal_report, summary_sentence};
-pub use phrases::{failure_lines, finding_line, refusal_lines, unknown_service_lines};
+pub use phrases::{failure_lines, finding_line, left_out_lines, refusal_lines, unknown_service_lines};
 pub use plan::{LeftRunning, PlanProblem, PlanReport, PlanStep};
 pub use prometheus::prometheus;
 pub use readiness::{Readiness, ReadinessReport, ServiceReadiness};
@@ -52,7 +53,8 @@ pub use required::{CheckReport, known_operations, not_running, required};
 pub use row::{Row, rows};
 pub use status::{Issue, issues, platform_status, service_status};
 pub use style::{Icon, Style};
-pub use text::{pad, safe, seconds};
+pub use supervise::{LeaderReport, SuperviseReport, leader_line};
+pub use text::{pad, percent, safe, seconds};
 pub use validation::{
     DiagnosticReport, FoundReport, RelatedReport, ServiceValidation, ValidationReport, diagnostics_text,
 };

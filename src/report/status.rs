@@ -120,9 +120,10 @@ pub fn service_status(row: &Row<'_>, issues: &[Issue], verbose: bool, now: Insta
         if let Some(exit) = &row.service.last_exit {
             field("Last exit", &exit.ending.to_string());
         }
-        for note in &row.service.notes {
-            field("Note", note);
-        }
+    }
+    // There are none while all is as it should be.
+    for note in &row.service.notes {
+        field("Note", note);
     }
     let shown: Vec<&Issue> = issues.iter().filter(|issue| verbose || issue.severity == Severity::Error).collect();
     if !shown.is_empty() {

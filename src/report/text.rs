@@ -23,6 +23,12 @@ pub fn seconds(duration: Duration) -> String {
     format!("{}s", duration.as_secs())
 }
 
+/// A share of 0 to 1 as a percentage that never rounds a failure away: `99.9 %`, and `100 %` for all of it alone.
+pub fn percent(share: f64) -> String {
+    let percent = (share * 1000.0).floor() / 10.0;
+    if percent >= 100.0 { "100 %".to_owned() } else { format!("{percent:.1} %") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{pad, safe};

@@ -87,6 +87,7 @@ pub(super) fn take_over(setting: Setting, orphan: Orphan, report: &UnixStream) -
         timer: None,
         signalled: Signalled::default(),
         kills: false,
+        is_unhealthy: false,
         must_write: false,
     };
     supervisor.write(Durability::Visible);

@@ -1,8 +1,11 @@
 //! Files below `~/.provisioning/services`: where they are, what is in them, and how they are written (aside, then renamed). No policy.
 
 pub mod directory;
+pub(crate) mod failpoint;
 pub mod handover;
+pub mod history;
 mod layout;
+pub mod leader;
 pub mod lock;
 pub mod marker;
 pub mod state;

@@ -42,8 +42,9 @@ impl Timeline {
             None => self.open()?,
         };
         let metadata = file.metadata()?;
-        let is_unlinked = std::os::unix::fs::MetadataExt::nlink(&metadata) == 0;
-        if metadata.len() >= MAX_LENGTH || is_unlinked {
+        // No name: it was removed. Two: the other one may be somebody's file, and is not written to.
+        let has_its_name = std::os::unix::fs::MetadataExt::nlink(&metadata) == 1;
+        if metadata.len() >= MAX_LENGTH || !has_its_name {
             self.rotate()?;
             file = self.open()?;
         }
@@ -67,7 +68,7 @@ impl Timeline {
     /// Looks at the file by its name first: another program may have rotated it already, while we still held the old one open.
     fn rotate(&self) -> io::Result<()> {
         match std::fs::symlink_metadata(&self.path) {
-            Ok(named) if named.len() >= MAX_LENGTH => {
+            Ok(named) if named.len() >= MAX_LENGTH || std::os::unix::fs::MetadataExt::nlink(&named) > 1 => {
                 let mut old = self.path.clone().into_os_string();
                 old.push(".1");
                 std::fs::rename(&self.path, old)

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::engine::handle::Checked;
 use crate::model::{
-    BinarySpec, Category, Check, Deployment, DockerSpec, Health, HealthCheck, HealthHistory, Instance, Intent,
-    ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, Registry, RegistrySource, RestartOnFailure, ServiceId,
-    ServiceKind, ServiceSnapshot, ServiceSpec, ServiceState, Snapshot, Startup,
+    AutoSupervise, BinarySpec, Category, Check, Deployment, DockerSpec, Health, HealthCheck, HealthHistory, Instance,
+    Intent, ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, Registry, RegistrySource, RestartOnFailure, Role,
+    ServiceId, ServiceKind, ServiceSnapshot, ServiceSpec, ServiceState, Snapshot, Startup,
 };
 
 /// The moment at which reports on [`b10`] are made: orchestrator has then been up for 3600 s.
@@ -61,6 +61,7 @@ pub fn b10_registry() -> Registry {
         source: RegistrySource::File(PathBuf::from("config/services.toml")),
         services: services.into_iter().map(Arc::new).collect(),
         set_aside: Vec::new(),
+        auto_supervise: AutoSupervise::On,
         diagnostics: Vec::new(),
     }
 }
@@ -114,6 +115,7 @@ pub fn b10() -> Snapshot {
         generation: 1,
         services: registry.services.iter().map(|spec| Arc::new(stopped(Arc::clone(spec)))).collect(),
         registry,
+        role: Role::Follower,
     };
     for (name, pid, uptime) in up {
         snapshot = edit(snapshot, name, |service| {
@@ -139,6 +141,7 @@ fn stopped(spec: Arc<ServiceSpec>) -> ServiceSnapshot {
         entered: noon(),
         next_probe: None,
         notes: Vec::new(),
+        facts: Vec::new(),
     }
 }
 

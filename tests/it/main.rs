@@ -7,6 +7,7 @@
 )]
 
 mod architecture;
+mod campaign;
 mod cli;
 mod config;
 mod demo;
@@ -15,6 +16,8 @@ mod docker;
 mod doctor;
 mod edits;
 mod examples;
+mod faults;
+mod fuzz;
 mod kills;
 mod process;
 mod pty;

@@ -40,6 +40,9 @@ pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// The pause grows up to this.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
+/// What a service manager tells the program that it watches over. A service that inherited it would speak in that program's name.
+const NOT_FOR_SERVICES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
+
 impl BinaryBackend {
     /// See [`crate::engine::ports::Backend::start`].
     pub(super) async fn start_or_find(&self, spec: &ServiceSpec) -> Result<Launch, BackendError> {
@@ -200,6 +203,8 @@ impl BinaryBackend {
                 RestartOnFailure::Never => None,
                 RestartOnFailure::UpTo { max_restarts } => Some(max_restarts),
             },
+            stop_patience: spec.startup.stop_timeout,
+            noticed_within: spec.unhealthy_noticed_within(),
             spec_hash: spec_hash(binary),
             rotation: self.settings.rotation,
             exits: look.record.as_ref().map(|(record, _)| record.exits.clone()).unwrap_or_default(),
@@ -213,7 +218,11 @@ impl BinaryBackend {
         let program = &self.settings.shim;
         let failed = |error: io::Error| transient(format!("the shim {}", program.path.display()), &error);
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
-        let mut child = Command::new(&program.path)
+        let mut command = Command::new(&program.path);
+        for name in NOT_FOR_SERVICES {
+            command.env_remove(name);
+        }
+        let mut child = command
             .args(&program.arguments)
             .stdin(standard_input)
             .stdout(Stdio::from(OwnedFd::from(theirs)))
@@ -248,9 +257,10 @@ impl BinaryBackend {
 }
 
 impl Look {
-    /// The process, when the service was told to stop and is not gone.
+    /// The process, when the service was told to stop, by somebody or because it is unhealthy, and is not gone.
     pub(super) fn leaving(&self) -> Option<&ProcessIdentity> {
-        let is_stopping = self.record.as_ref().is_some_and(|(record, _)| record.phase == Phase::Stopping);
+        let is_stopping =
+            self.record.as_ref().is_some_and(|(record, _)| matches!(record.phase, Phase::Stopping | Phase::Clearing));
         self.service.as_ref().filter(|_| is_stopping)
     }
 

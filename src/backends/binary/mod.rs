@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 
 use crate::engine::ports::{Backend, BackendError, ErrorKind, StopError};
 use crate::host::process::Era;
-use crate::model::{BinarySpec, Deployment, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
+use crate::model::{BinarySpec, Deployment, Instance, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
 use crate::preflight::Requirement;
 use crate::store::Layout;
 use crate::store::handover::Rotation;
@@ -114,6 +114,10 @@ impl Backend for BinaryBackend {
 
     fn tend<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<(), BackendError>> {
         self.tend_orphan(spec).boxed()
+    }
+
+    fn recover<'a>(&'a self, spec: &'a ServiceSpec, instance: &'a Instance) -> BoxFuture<'a, Result<(), BackendError>> {
+        self.order_restart(spec, instance).boxed()
     }
 
     fn has_own_witness(&self, _spec: &ServiceSpec) -> bool {

@@ -8,12 +8,14 @@ mod operate;
 mod operation;
 mod platform;
 mod services;
+mod supervise;
 mod waiting;
 
 use super::exit::Exit;
 use super::session::{Face, Session};
 use crate::engine::handle::{Attempts, Checked, EngineGone};
-use crate::model::{ServiceId, Snapshot};
+use crate::model::{Intent, ServiceId, Snapshot};
+use crate::supervise::Ensured;
 
 pub(super) use doctor::run as doctor;
 pub(super) use events::run as events;
@@ -21,6 +23,7 @@ pub(super) use once::run as once;
 pub(super) use operation::{find as find_operation, run as operation};
 pub(super) use platform::run as platform;
 pub(super) use services::{run as services, validate_unusable};
+pub(super) use supervise::run as supervise;
 
 /// What a command comes to. The error is a broken invariant, not an expected failure.
 type Ended = Result<Exit, EngineGone>;
@@ -34,6 +37,33 @@ async fn asked(
     let ids = settled.services.iter().map(|service| service.id().clone()).collect();
     let checks = session.handle.check(ids, attempts).await?;
     Ok((session.handle.snapshot(), checks))
+}
+
+/// Whether what is done by itself is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Aside {
+    /// On standard error, once for each home.
+    Told,
+    /// Not at all: what is printed is for a program.
+    Silent,
+}
+
+/// Starts `supervise` in the background after something was started, unless one runs or it is switched off. What was started runs
+/// without it too, so a failure changes no result.
+fn look_after(session: &Session, aside: Aside, face: &mut Face) {
+    let is_wanted = |service: &std::sync::Arc<crate::model::ServiceSnapshot>| {
+        service.intent == Some(Intent::Up) || service.state.is_alive()
+    };
+    if !session.handle.snapshot().services.iter().any(is_wanted) {
+        return;
+    }
+    match session.background.ensure() {
+        Ok(Ensured::StartedForTheFirstTime) if aside == Aside::Told => {
+            face.out.error(&super::looked_after_note(face.program));
+        }
+        Ok(Ensured::Nothing | Ensured::Started | Ensured::StartedForTheFirstTime) => {}
+        Err(error) => face.out.error(&format!("note: supervise could not be started in the background: {error}")),
+    }
 }
 
 /// Says which services of the registry are missing from a report of all services.

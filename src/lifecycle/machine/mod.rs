@@ -16,16 +16,20 @@
 mod message;
 mod orders;
 mod policy;
+mod recovery;
 mod sightings;
 
 use std::time::{Duration, Instant};
 
 pub use message::{Effect, Input, StartEnd, StopEnd, StopFailure};
-pub use policy::{Policy, Probing, Tending};
+pub use policy::{Policy, Probing, Remedy, Tending};
 
 use super::admission::Checked;
 use super::streak::Streak;
-use crate::model::{ExitRecord, Happening, Health, Instance, Intent, ProbeReport, ServiceId, ServiceState, StopHow};
+use crate::model::{
+    ExitRecord, Happening, Health, Instance, Intent, ProbeReport, Role, ServiceId, ServiceState, StopHow,
+};
+use recovery::Illness;
 
 /// What waits for the end of what is under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +51,8 @@ enum Queued {
 enum InFlight {
     No,
     Yes,
+    /// It was under way while this program did not run: a failure of it says nothing.
+    AcrossGap,
 }
 
 /// Who stops a service that is stopping.
@@ -62,10 +68,12 @@ enum Stopper {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
     policy: Policy,
+    role: Role,
     state: ServiceState,
     entered: Instant,
     intent: Option<Intent>,
     streak: Streak,
+    illness: Illness,
     last_probe: Option<ProbeReport>,
     next_probe: Option<Instant>,
     probe: InFlight,
@@ -96,10 +104,12 @@ impl Machine {
         let streak = Streak::new(policy.retries);
         Self {
             policy,
+            role: Role::Follower,
             state: ServiceState::Unknown { reason: "not looked at yet".to_owned() },
             entered: now,
             intent: None,
             streak,
+            illness: Illness::default(),
             last_probe: None,
             next_probe: None,
             probe: InFlight::No,
@@ -153,6 +163,11 @@ impl Machine {
         &self.notes
     }
 
+    /// Whether a probe is under way whose failure would say nothing.
+    pub fn is_probed_across_gap(&self) -> bool {
+        self.probe == InFlight::AcrossGap
+    }
+
     /// When [`Input::Tick`] is due.
     pub fn next_wake(&self) -> Option<Instant> {
         let deadline = match &self.state {
@@ -188,12 +203,39 @@ impl Machine {
         }
     }
 
+    /// Acts on its own from now on, or no longer.
+    pub fn lead(&mut self, role: Role, now: Instant) {
+        if self.role != role {
+            self.role = role;
+            if let ServiceState::Running { .. } = self.state {
+                self.next_probe = self.due_while_running(now);
+            }
+        }
+    }
+
+    /// A leader keeps asking whatever else its engine is for.
+    fn probing(&self) -> Probing {
+        match self.role {
+            Role::Leader => Probing::Continuous,
+            Role::Follower => self.policy.probing,
+        }
+    }
+
+    /// A leader replaces killed guardians whatever else its engine is for.
+    fn tending(&self) -> Tending {
+        match self.role {
+            Role::Leader => Tending::Yes,
+            Role::Follower => self.policy.tending,
+        }
+    }
+
     fn enter(&mut self, state: ServiceState, now: Instant) {
         if self.state.kind() != state.kind() {
             self.entered = now;
         }
         if self.state.instance() != state.instance() {
             self.streak = Streak::new(self.policy.retries);
+            self.illness = Illness::default();
             self.last_probe = None;
             self.probe = InFlight::No;
         }
@@ -203,7 +245,7 @@ impl Machine {
 
     /// When a running service is probed next.
     fn due_while_running(&self, now: Instant) -> Option<Instant> {
-        match (self.policy.checked, self.policy.probing) {
+        match (self.policy.checked, self.probing()) {
             (Checked::Yes, Probing::Continuous) => Some(match self.last_probe {
                 None => now,
                 Some(_) => self.policy.next_on_grid(now),
@@ -228,6 +270,10 @@ pub fn step(machine: Machine, input: Input, now: Instant) -> Step {
         Input::Observed(Ok(observed)) => turn.observed(observed),
         Input::Observed(Err(reason)) => turn.not_observable(reason),
         Input::Probed { instance, outcome } => turn.probed(&instance, outcome),
+        Input::RecoveryCleared { instance } => turn.recovery_cleared(&instance),
+        Input::RecoveryHeldBack { instance, by, condition } => turn.recovery_held_back(&instance, by, condition),
+        Input::RecoveryReported(result) => turn.recovery_reported(result),
+        Input::Woke { probe_after } => turn.woke(probe_after),
         Input::Tick => turn.tick(),
     }
     Step { machine: turn.machine, effects: turn.effects }
@@ -290,3 +336,6 @@ mod table_test;
 
 #[cfg(test)]
 mod property_test;
+
+#[cfg(test)]
+mod recovery_test;

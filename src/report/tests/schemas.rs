@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema};
 use crate::report::{
     BoardReport, CheckReport, DependenciesReport, DoctorReport, EnsureReport, EventReport, HealthReport, ListReport,
     LogLineReport, MonitorReport, OperationReport, PlanReport, PlatformHealthReport, ReadinessReport,
-    ServiceStatusReport, ValidationReport,
+    ServiceStatusReport, SuperviseReport, ValidationReport,
 };
 
 fn schema<T: JsonSchema>(title: &str) -> Schema {
@@ -38,6 +38,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("readiness", schema::<ReadinessReport>("services readiness --json")),
         ("monitor", schema::<MonitorReport>("one line of services monitor --json")),
         ("log-line", schema::<LogLineReport>("one line of platform logs --json, services logs --json")),
+        ("supervise", schema::<SuperviseReport>("supervise status --json")),
         ("event", schema::<EventReport>("one line of events --json")),
     ]
 }

@@ -14,7 +14,7 @@ use super::fixture::{line, rows, wall};
 use crate::engine::handle::Handle;
 use crate::engine::{Options, spawn};
 use crate::lifecycle::machine::{Probing, Tending};
-use crate::model::ServiceId;
+use crate::model::{Role, ServiceId};
 use crate::testkit::builders::{checked_service, registry, service};
 use crate::testkit::world::World;
 use crate::tui::event::Moment;
@@ -63,12 +63,17 @@ fn options() -> ConsoleOptions {
         desk: Arc::new(crate::tui::NoDesk),
         editor: None,
         own_log: OwnLog::new(),
+        leadership: tokio::sync::watch::channel(None).1,
     }
 }
 
 fn engine(world: &Arc<World>) -> Handle {
     let services = registry([service("web", "database"), checked_service("database", "")]);
-    spawn(services, world.ports(), Options { probing: Probing::Continuous, tending: Tending::Yes })
+    spawn(
+        services,
+        world.ports(),
+        Options { probing: Probing::Continuous, tending: Tending::Yes, role: Role::Follower },
+    )
 }
 
 /// Opens a console, lets each key do its work, and returns how it was left and the last screen.

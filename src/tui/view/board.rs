@@ -118,7 +118,8 @@ fn service_row<'a>(
     let mut spans = Vec::with_capacity(24 + columns.spark);
     spans.push(if is_selected { paint.span(icons.cursor(), Role::Cursor) } else { Span::raw(" ") });
     spans.push(Span::styled(icons.state(service.kind(), paint.state.elapsed()), state_style));
-    spans.push(Span::raw(" "));
+    let is_marked = paint.state.board.marked.contains(service.id());
+    spans.push(if is_marked { paint.span(icons.mark(), Role::Match) } else { Span::raw(" ") });
     spans.push(paint.span(text::pad(service.id().as_str(), columns.name, ellipsis), Role::Text));
     spans.push(Span::raw(" "));
     spans.push(Span::styled(text::pad(&service.kind().to_string(), STATE, ellipsis), state_style));
@@ -216,5 +217,10 @@ pub(super) fn note<'a>(paint: &Paint<'a>) -> Option<Line<'a>> {
         ]));
     }
     let place = board.place(&paint.state.snapshot)? + 1;
-    Some(Line::from(paint.span(format!(" {place}/{n_total} "), Role::Dim)))
+    let mut spans = Vec::new();
+    if !board.marked.is_empty() {
+        spans.push(paint.span(format!(" {} marked {}", board.marked.len(), paint.icons.dot()), Role::Match));
+    }
+    spans.push(paint.span(format!(" {place}/{n_total} "), Role::Dim));
+    Some(Line::from(spans))
 }

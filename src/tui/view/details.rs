@@ -10,7 +10,11 @@ use ratatui::text::{Line, Span};
 
 use super::{Paint, draw_lines};
 use crate::lifecycle::explain::explain;
-use crate::model::{Check, Deployment, Health, ProbeVerdict, RestartOnFailure, ServiceId, ServiceSnapshot, Severity};
+use crate::model::history::HOUR;
+use crate::model::{
+    Check, Deployment, Health, ProbeVerdict, RestartOnFailure, ServiceId, ServiceSnapshot, Severity, Window,
+};
+use crate::report;
 use crate::tui::state::State;
 use crate::tui::text;
 use crate::tui::theme::{ColourDepth, Role, Theme};
@@ -44,7 +48,7 @@ pub(super) fn facts(paint: &Paint<'_>, service: &ServiceSnapshot) -> Vec<String>
     if !ports.is_empty() {
         facts.push(ports);
     }
-    facts.extend(health_in_numbers(service));
+    facts.extend(health_in_numbers(paint.state, service));
     if service.restarts > 0 {
         facts.push(text::counted(usize::try_from(service.restarts).unwrap_or(0), "restart"));
     }
@@ -54,14 +58,31 @@ pub(super) fn facts(paint: &Paint<'_>, service: &ServiceSnapshot) -> Vec<String>
     facts
 }
 
-fn health_in_numbers(service: &ServiceSnapshot) -> Vec<String> {
-    let availability = service.history.availability().map(|share| {
-        // Never rounds a failure away.
-        let percent = (share * 1000.0).floor() / 10.0;
-        if percent >= 100.0 { "100 %".to_owned() } else { format!("{percent:.1} %") }
-    });
-    let p95 = service.history.p95().map(|p95| format!("p95 {}", text::latency(p95)));
-    availability.into_iter().chain(p95).collect()
+/// Uptime and latency of a day, as far as something is known.
+fn health_in_numbers(state: &State, service: &ServiceSnapshot) -> Vec<String> {
+    let numbers = service.history.statistics(Window::DAY, wall_time(state));
+    let uptime = numbers.uptime().map(report::percent);
+    let p95 = numbers.p95.map(|p95| format!("p95 {}", text::latency(p95)));
+    uptime.into_iter().chain(p95).collect()
+}
+
+/// A window in words: `24 h`, the uptime, the latency, flaps, restarts, and of how long that speaks where it is not most of it.
+fn window_in_numbers(state: &State, service: &ServiceSnapshot, window: Window) -> Option<Vec<String>> {
+    let numbers = service.history.statistics(window, wall_time(state));
+    let uptime = numbers.uptime()?;
+    let mut words = vec![report::percent(uptime)];
+    words.extend(numbers.p95.map(|p95| format!("p95 {}", text::latency(p95))));
+    let count = |n: u32, what| (n > 0).then(|| text::counted(usize::try_from(n).unwrap_or(usize::MAX), what));
+    words.extend(count(numbers.n_flaps, "flap"));
+    words.extend(count(numbers.n_restarts, "restart"));
+    if numbers.observed() < HOUR * window.n_hours() / 10 * 9 {
+        words.push(format!("of {}", text::uptime(numbers.observed())));
+    }
+    Some(words)
+}
+
+fn wall_time(state: &State) -> SystemTime {
+    state.moment.wall.timestamp().into()
 }
 
 fn ports(service: &ServiceSnapshot) -> String {
@@ -158,11 +179,10 @@ fn state_rows(writer: &mut Writer<'_, '_>, service: &ServiceSnapshot) {
 
 fn health_rows(writer: &mut Writer<'_, '_>, service: &ServiceSnapshot) {
     let dot = format!(" {} ", writer.paint.icons.dot());
-    let numbers = health_in_numbers(service);
-    if !numbers.is_empty() {
-        let of = format!("of {}", text::counted(service.history.samples().len(), "check"));
-        let numbers: Vec<String> = numbers.into_iter().chain([of]).collect();
-        writer.text("Health", &numbers.join(&dot), Role::Text);
+    for (label, window) in [("Uptime, 24 h", Window::DAY), ("Uptime, 7 d", Window::WEEK)] {
+        if let Some(numbers) = window_in_numbers(writer.paint.state, service, window) {
+            writer.text(label, &numbers.join(&dot), Role::Text);
+        }
     }
     if let Some(report) = &service.last_probe {
         let (mark, role) = match report.verdict {
@@ -215,7 +235,7 @@ fn run_rows(writer: &mut Writer<'_, '_>, service: &ServiceSnapshot) {
             format!("{} of {}", compose.service_name, compose.compose_file.display())
         }
         Deployment::Kubernetes(kubernetes) => format!("{}/{}", kubernetes.namespace, kubernetes.deployment_name),
-        Deployment::Remote(remote) => remote.endpoint.clone(),
+        Deployment::Remote(remote) => remote.shown_endpoint(),
     };
     writer.text("Command", &command, Role::Command);
     if let Deployment::Binary(binary) = &service.spec.deployment {

@@ -291,6 +291,7 @@ async fn the_command_says_that_it_pulls_asks_the_credential_helper_and_ends_with
     std::fs::write(&file, text).expect("registry");
     let command = |line: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_provisioning"));
+        command.env("PROVISIONING_SUPERVISE", "off");
         let path = format!("{}:{}", config.display(), std::env::var("PATH").expect("PATH"));
         command.arg("--config").arg(&file).args(line.split_whitespace());
         command.env("HOME", it.home.path()).env("PROVISIONING_SERVICES_DIR", it.home.path().join("services"));

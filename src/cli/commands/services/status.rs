@@ -8,7 +8,8 @@ use crate::cli::commands::Ended;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Face, Session};
 use crate::engine::handle::Attempts;
-use crate::report::{Row, ServiceStatusReport, issues, service_status};
+use crate::report::{LeaderReport, Row, ServiceStatusReport, issues, leader_line, service_status};
+use crate::supervise::leader;
 
 /// Prints one service in full.
 pub(super) async fn run(args: &ServiceArgs, session: &Session, face: &mut Face) -> Ended {
@@ -19,10 +20,14 @@ pub(super) async fn run(args: &ServiceArgs, session: &Session, face: &mut Face) 
     let row = Row::new(&asked.snapshot, &asked.service, asked.checked.as_ref());
     let issues = issues(&row, &findings);
     let now = Instant::now();
+    let leader = leader(&session.layout);
     if args.json.json {
-        face.out.json(&ServiceStatusReport::new(&row, &issues, now));
+        face.out.json(&ServiceStatusReport::new(&row, &issues, leader.as_ref(), now));
     } else {
         face.out.report(&service_status(&row, &issues, face.verbose, now));
+        if face.verbose {
+            face.out.report(&format!("{}\n", leader_line(leader.as_ref().map(LeaderReport::new).as_ref())));
+        }
     }
     Ok(Exit::Done)
 }
