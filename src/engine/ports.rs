@@ -7,7 +7,7 @@ use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::{mpsc, watch};
 
 use crate::model::{
-    Check, Event, Fact, Instance, Launch, Observed, ProbeOutcome, ServiceId, ServiceSpec, StartHow, StopHow,
+    Check, Event, Fact, HostPort, Instance, Launch, Observed, ProbeOutcome, ServiceId, ServiceSpec, StartHow, StopHow,
 };
 use crate::preflight::{Conflict, PortHolder, Requirement, Survey, Surveyed};
 
@@ -176,8 +176,8 @@ pub trait Host: Send + Sync {
     /// Which of `names` run here without being registered: as a process, a systemd unit, a container (A52).
     fn running_strangers<'a>(&'a self, names: &'a [String]) -> BoxFuture<'a, Vec<Conflict>>;
 
-    /// Who listens on which of these loopback TCP ports; those that nobody listens on are left out. One look for all of them.
-    fn port_holders<'a>(&'a self, ports: &'a [u16]) -> BoxFuture<'a, HashMap<u16, PortHolder>>;
+    /// Who has which of these ports on the loopback interface; those that nobody has are left out. One look for all of them.
+    fn port_holders<'a>(&'a self, ports: &'a [HostPort]) -> BoxFuture<'a, HashMap<HostPort, PortHolder>>;
 
     /// Everything about the machine as a whole that keeps services from starting or surviving; `None` when it could not be looked at.
     /// May take seconds where something does not answer; leaves nothing behind.
