@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::model::{
     Check, Event, Fact, HostPort, Instance, Launch, Observed, ProbeOutcome, ServiceId, ServiceSpec, StartHow, StopHow,
+    Usage,
 };
 use crate::preflight::{Conflict, PortHolder, Requirement, Survey, Surveyed};
 
@@ -198,6 +199,22 @@ pub trait OutputSource: std::fmt::Debug + Send + Sync {
     /// Its newest `n_lines`, in batches of which the first may be empty, then, when it is followed, what comes, across restarts, until
     /// the receiver is dropped. `None` for a service whose log is a file, or cannot be had. Called on a runtime with I/O and time.
     fn output(&self, spec: &ServiceSpec, n_lines: usize, following: Following) -> Option<mpsc::Receiver<Vec<Output>>>;
+}
+
+/// What services use of the machine, for the faces.
+pub trait UsageSource: std::fmt::Debug + Send + Sync {
+    /// Asked once, cheaply; `None` where it is not known, or the instance has gone. Nothing is kept up for a later question. Cancel safe.
+    fn usage<'a>(&'a self, spec: &'a ServiceSpec, instance: &'a Instance) -> BoxFuture<'a, Option<Usage>>;
+}
+
+/// A source for a program that shows none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoUsage;
+
+impl UsageSource for NoUsage {
+    fn usage<'a>(&'a self, _: &'a ServiceSpec, _: &'a Instance) -> BoxFuture<'a, Option<Usage>> {
+        std::future::ready(None).boxed()
+    }
 }
 
 /// Whether a reader stays when it has read what is there.

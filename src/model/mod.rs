@@ -18,6 +18,7 @@ mod secret;
 mod snapshot;
 mod spec;
 mod state;
+mod usage;
 
 pub use diagnostic::{Code, Diagnostic, Place, Related, Severity};
 pub use diff::{EDITED_NOTE, FieldDiff, RegistryDiff, ServiceDiff, TakesEffect};
@@ -38,3 +39,4 @@ pub use spec::{
     RestartOnFailure, ServiceKind, ServiceSpec, Startup, is_loopback_url,
 };
 pub use state::{FailureReason, Intent, ServiceState, StateKind};
+pub use usage::Usage;
