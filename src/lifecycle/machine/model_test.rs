@@ -246,7 +246,7 @@ impl World {
     fn spawn(&mut self) {
         assert_eq!(self.alive, None, "two processes of one service");
         assert!(
-            !self.is_done || self.engines.iter().any(|engine| engine.awaits_start),
+            !self.is_done || self.engines.iter().any(|engine| engine.awaits_start || engine.awaits_stop),
             "up after a stop that was reported as done, though nobody asked for a start"
         );
         self.alive = Some(self.next);
