@@ -9,8 +9,8 @@ use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::engine::ports::{Backend, BackendError, ErrorKind, Following, Output, OutputSource, StopError};
-use crate::model::{Instance, Launch, Mode, Observed, ServiceId, ServiceSpec, StopHow};
+use crate::engine::ports::{Backend, BackendError, ErrorKind, Following, Output, OutputSource, Preparation, StopError};
+use crate::model::{Fact, Instance, Launch, Mode, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
 use crate::preflight::Requirement;
 
 /// Hints of all adapters on their way to the engine.
@@ -80,9 +80,21 @@ impl Backend for ByMode {
         }
     }
 
-    fn start<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Launch, BackendError>> {
+    fn prepare<'a>(
+        &'a self,
+        spec: &'a ServiceSpec,
+        how: StartHow,
+        news: Preparation,
+    ) -> BoxFuture<'a, Result<(), BackendError>> {
         match self.of(spec) {
-            Ok(backend) => backend.start(spec),
+            Ok(backend) => backend.prepare(spec, how, news),
+            Err(error) => std::future::ready(Err(error)).boxed(),
+        }
+    }
+
+    fn start<'a>(&'a self, spec: &'a ServiceSpec, how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>> {
+        match self.of(spec) {
+            Ok(backend) => backend.start(spec, how),
             Err(error) => std::future::ready(Err(error)).boxed(),
         }
     }
@@ -115,6 +127,10 @@ impl Backend for ByMode {
 
     fn has_own_witness(&self, spec: &ServiceSpec) -> bool {
         self.of(spec).is_ok_and(|backend| backend.has_own_witness(spec))
+    }
+
+    fn facts(&self, spec: &ServiceSpec) -> Vec<Fact> {
+        self.of(spec).map(|backend| backend.facts(spec)).unwrap_or_default()
     }
 
     fn requirements<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Vec<Requirement>> {

@@ -3,6 +3,12 @@
 pub mod binary;
 mod by_mode;
 #[cfg(feature = "docker")]
+pub mod compose;
+#[cfg(feature = "docker")]
+mod containers;
+#[cfg(feature = "docker")]
 pub mod docker;
+#[cfg(feature = "remote")]
+pub mod remote;
 
 pub use by_mode::ByMode;

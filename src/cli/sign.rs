@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthChar as _;
 
 use super::session::Face;
 use crate::engine::operation::Progress;
-use crate::model::ServiceId;
+use crate::model::{ServiceId, Snapshot};
 use crate::report::{Style, safe};
 
 /// What is done sooner needs no sign: it would only flicker.
@@ -112,6 +112,7 @@ impl Busy {
             }
             Progress::Checking(_)
             | Progress::Checked { .. }
+            | Progress::Preparing { .. }
             | Progress::Started { .. }
             | Progress::WaitingForHealth(_)
             | Progress::DependentsLeftRunning { .. }
@@ -119,8 +120,12 @@ impl Busy {
         }
     }
 
-    /// In words.
-    pub(super) fn text(&self) -> String {
+    /// In words, with what the snapshot says of how far a start is.
+    pub(super) fn text(&self, snapshot: &Snapshot) -> String {
+        let preparing = |id: &ServiceId| snapshot.service(id.as_str()).and_then(|service| service.preparing.clone());
+        if let Some(words) = self.starting.iter().find_map(preparing) {
+            return words;
+        }
         let mut text = String::new();
         for (word, services) in [("starting", &self.starting), ("stopping", &self.stopping)] {
             if !services.is_empty() {
@@ -138,7 +143,8 @@ impl Busy {
 mod tests {
     use super::{Busy, cut};
     use crate::engine::operation::{Progress, Role};
-    use crate::testkit::builders::id;
+    use crate::model::Snapshot;
+    use crate::testkit::builders::{id, registry};
 
     #[test]
     fn a_sign_never_needs_a_second_line() {
@@ -149,14 +155,20 @@ mod tests {
 
     #[test]
     fn it_names_what_is_not_done_yet() {
+        let snapshot = Snapshot {
+            generation: 0,
+            registry: std::sync::Arc::new(registry(Vec::new())),
+            services: Vec::new(),
+            role: crate::model::Role::Follower,
+        };
         let mut busy = Busy::default();
-        assert_eq!(busy.text(), "checking");
+        assert_eq!(busy.text(&snapshot), "checking");
         for name in ["a", "b"] {
             busy.note(&Progress::Starting { service: id(name), role: Role::Target });
         }
-        assert_eq!(busy.text(), "starting a, b");
+        assert_eq!(busy.text(&snapshot), "starting a, b");
         busy.note(&Progress::Skipped { service: id("a"), because: id("x") });
         busy.note(&Progress::Stopping(id("c")));
-        assert_eq!(busy.text(), "starting b, stopping c");
+        assert_eq!(busy.text(&snapshot), "starting b, stopping c");
     }
 }

@@ -66,6 +66,7 @@ impl Typist {
         std::fs::create_dir(layout.logs()).unwrap();
         Self {
             session: Session {
+                background: crate::supervise::Background::off(&layout),
                 registry: Arc::new(registry),
                 handle,
                 layout,

@@ -8,14 +8,17 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, Semaphore, broadcast, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::ports::StopError;
+use super::memory::Memory;
+use super::ports::{Preparation, StopError};
 use super::supervisor::Ports;
 use crate::lifecycle::gap::{self, Clocks};
-use crate::lifecycle::machine::{Effect, Input, Machine, Policy, StartEnd, Step, StopEnd, StopFailure, step};
+use crate::lifecycle::machine::{Effect, Input, Machine, Policy, Probing, StartEnd, Step, StopEnd, StopFailure, step};
 use crate::model::{
-    Actor as Cause, EDITED_NOTE, Event, Happening, Health, HealthHistory, Instance, Launch, LaunchOrigin, ProbeOutcome,
-    ProbeVerdict, Role, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StateKind, StopHow,
+    Actor as Cause, EDITED_NOTE, Event, Happening, Health, Instance, Launch, LaunchOrigin, ProbeOutcome, ProbeReport,
+    ProbeVerdict, Role, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StartHow, StateKind,
+    StopHow,
 };
 
 /// All services that start together probe at most this often.
@@ -32,7 +35,7 @@ const MIN_LAUNCHES_AT_ONCE: usize = 4;
 #[derive(Debug)]
 pub(super) enum Order {
     /// Run, after these are ready. News comes until [`News::StartEnded`].
-    Start { on: Vec<ServiceId>, cause: Cause, news: mpsc::Sender<(ServiceId, News)> },
+    Start { on: Vec<ServiceId>, how: StartHow, cause: Cause, news: mpsc::Sender<(ServiceId, News)> },
     /// One of them is ready.
     DependencyReady(ServiceId),
     /// Stop waiting for them.
@@ -51,6 +54,8 @@ pub(super) enum Order {
 #[derive(Debug)]
 pub(super) enum News {
     StartBegan,
+    /// Something is fetched first. Comes once for each start.
+    Preparing(String),
     Launched(Launch),
     StartEnded(StartEnd),
     StopEnded(StopEnd),
@@ -102,6 +107,27 @@ impl Crowd {
     }
 }
 
+/// What a launch fetches before it begins.
+struct Fetching {
+    /// How far it is.
+    words: watch::Receiver<Option<String>>,
+    /// Ends it.
+    given_up: CancellationToken,
+    is_told: bool,
+}
+
+/// Ends when there are new words. Cancel safe.
+async fn fetched_more(fetching: Option<&mut Fetching>) {
+    let has_more = match fetching {
+        Some(fetching) => fetching.words.changed().await.is_ok(),
+        None => false,
+    };
+    // Whoever tells has told everything.
+    if !has_more {
+        std::future::pending().await
+    }
+}
+
 /// One service's task.
 pub(super) struct Actor {
     /// What the registry says.
@@ -110,11 +136,15 @@ pub(super) struct Actor {
     /// looked at, tended and stopped as what it is, even when the service is to run in another mode.
     launched: Option<Arc<ServiceSpec>>,
     machine: Machine,
-    history: Arc<HealthHistory>,
+    memory: Memory,
     ports: Ports,
     crowd: Crowd,
     is_counted_as_starting: bool,
     roles: watch::Receiver<Role>,
+    /// How the coming launch is meant, by the strongest of those who asked for it.
+    start_how: StartHow,
+    /// What the launch that is under way fetches first.
+    preparation: Option<Fetching>,
     /// When something was last heard here.
     clocks: Clocks,
     /// When the probe that is under way has to have an answer.
@@ -138,12 +168,14 @@ impl Actor {
             roles,
             clocks: Clocks { awake: Instant::now().into_std(), boot: boot_time() },
             probe_due: None,
+            memory: Memory::new(Arc::clone(&ports.store), &spec),
             spec,
             launched: None,
-            history: Arc::default(),
             ports,
             crowd,
             is_counted_as_starting: false,
+            start_how: StartHow::default(),
+            preparation: None,
             cause: Cause::Outside,
             start_news: Vec::new(),
             stop_news: Vec::new(),
@@ -166,7 +198,11 @@ impl Actor {
             Hint,
             Role,
             Task(Result<Input, JoinError>),
+            Prepared,
             Tick,
+        }
+        if self.machine.probing() == Probing::Continuous {
+            self.memory.read();
         }
         self.take_role();
         let observed = self.observe().await;
@@ -179,6 +215,7 @@ impl Actor {
                 Some(ended) = self.tasks.join_next() => Heard::Task(ended),
                 () = self.hint.notified() => Heard::Hint,
                 Ok(()) = self.roles.changed() => Heard::Role,
+                () = fetched_more(self.preparation.as_mut()) => Heard::Prepared,
                 () = sleep_until(wake) => Heard::Tick,
             };
             match heard {
@@ -201,6 +238,7 @@ impl Actor {
                     // A guardian that died while nobody led is replaced now.
                     self.hint.notify_one();
                 }
+                Heard::Prepared => self.tell_preparation(),
                 Heard::Tick => self.take(Input::Tick),
             }
             self.report().await;
@@ -210,18 +248,24 @@ impl Actor {
     fn take_role(&mut self) {
         let role = *self.roles.borrow_and_update();
         self.machine.lead(role, Instant::now().into_std());
+        self.memory.lead(role);
     }
 
     fn obey(&mut self, order: Order, policy_of: &impl Fn(&ServiceSpec) -> Policy) {
         match order {
-            Order::Start { on, cause, news } => {
+            Order::Start { on, how, cause, news } => {
                 self.cause = cause;
+                self.start_how = self.start_how.max(how);
                 self.start_news.push(news);
                 self.take(Input::StartRequested { on });
             }
             Order::DependencyReady(id) => self.take(Input::DependencyReady(id)),
-            Order::AbandonStart => self.take(Input::StartAbandoned),
+            Order::AbandonStart => {
+                self.stop_fetching();
+                self.take(Input::StartAbandoned);
+            }
             Order::Stop { how, cause, news } => {
+                self.stop_fetching();
                 self.cause = cause;
                 self.stop_news.push(news);
                 self.take(Input::StopRequested { how, grace: self.spec.startup.stop_timeout });
@@ -232,11 +276,14 @@ impl Actor {
             }
             Order::Reconfigure(spec) => {
                 self.machine.reconfigure(policy_of(&spec), Instant::now().into_std());
+                self.memory.reconfigure(&spec);
                 let launched = Arc::clone(self.instance_spec());
                 let is_outdated =
                     may_have_instance(self.machine.state()) && ServiceDiff::between(&launched, &spec).needs_restart();
                 self.launched = is_outdated.then_some(launched);
                 self.spec = spec;
+                // What it is now may be somewhere else.
+                self.hint.notify_one();
             }
         }
     }
@@ -275,25 +322,39 @@ impl Actor {
     }
 
     fn take_at(&mut self, input: Input, now: std::time::Instant, is_void: bool) {
-        if let Input::Probed { instance, outcome: ProbeOutcome::Answered(report) } = &input
-            && self.machine.state().instance() == Some(instance)
-            && self.machine.state().kind() == StateKind::Running
+        let answer = if let Input::Probed { instance, outcome: ProbeOutcome::Answered(report) } = &input
             && !(is_void && report.verdict == ProbeVerdict::Failed)
         {
-            let mut history = (*self.history).clone();
-            history.push(report);
-            self.history = Arc::new(history);
-        }
+            Some((instance.clone(), report.clone(), self.machine.state().health()))
+        } else {
+            None
+        };
         let Step { machine, effects } = step(self.machine.clone(), input, now);
         self.machine = machine;
+        self.remember(answer);
         if !may_have_instance(self.machine.state()) {
             self.launched = None;
+        }
+        if !matches!(self.machine.state(), ServiceState::Launching { .. }) {
+            self.preparation = None;
         }
         self.count_starting();
         self.machine.space_probes(now + self.crowd.probe_spacing());
         for effect in effects {
             self.perform(effect);
         }
+    }
+
+    /// What is seen of an instance before it is ready says how it starts, not how it is.
+    fn remember(&mut self, answer: Option<(Instance, ProbeReport, Health)>) {
+        let state = self.machine.state();
+        if let Some((instance, report, before)) = answer
+            && state.kind() == StateKind::Running
+            && state.instance() == Some(&instance)
+        {
+            self.memory.answered(&report, before, state.health());
+        }
+        self.memory.look(&self.machine);
     }
 
     fn count_starting(&mut self) {
@@ -314,10 +375,21 @@ impl Actor {
                 self.launched = None;
                 let (backend, spec, launches) =
                     (Arc::clone(&self.ports.backend), Arc::clone(&self.spec), Arc::clone(&self.crowd.launches));
+                let how = std::mem::take(&mut self.start_how);
+                let (news, words) = Preparation::new();
+                let given_up = CancellationToken::new();
+                self.preparation = Some(Fetching { words, given_up: given_up.clone(), is_told: false });
                 self.tasks.spawn(async move {
+                    let prepared = tokio::select! {
+                        prepared = backend.prepare(&spec, how, news) => prepared,
+                        () = given_up.cancelled() => return Input::LaunchGivenUp,
+                    };
+                    if let Err(error) = prepared {
+                        return Input::LaunchFailed { message: error.message, remedy: error.remedy };
+                    }
                     // The semaphore is never closed; a launch without a permit would only be a launch too many.
                     let _permit = launches.acquire_owned().await;
-                    match backend.start(&spec).await {
+                    match backend.start(&spec, how).await {
                         Ok(launch) => Input::Launched(launch),
                         Err(error) => Input::LaunchFailed { message: error.message, remedy: error.remedy },
                     }
@@ -339,7 +411,7 @@ impl Actor {
                 let (probe, spec) = (Arc::clone(&self.ports.probe), Arc::clone(&self.spec));
                 self.probe_due = Some(Instant::now().into_std() + spec.health_check.timeout);
                 self.tasks.spawn(async move {
-                    let outcome = probe.probe(&spec.health_check.check, spec.health_check.timeout).await;
+                    let outcome = probe.probe_service(&spec).await;
                     Input::Probed { instance, outcome }
                 });
             }
@@ -387,6 +459,7 @@ impl Actor {
                 // Only one of those who wait made the instance; the others found it.
                 self.tell_start(|| News::StartEnded(end.clone()));
                 self.start_news.clear();
+                self.start_how = StartHow::default();
                 self.cause = Cause::Outside;
             }
             Effect::StopEnded(end) => {
@@ -418,6 +491,7 @@ impl Actor {
             | Happening::NotReadyInTime { .. }
             | Happening::BecameHealthy
             | Happening::BecameUnhealthy { .. }
+            | Happening::BecameUnreachable { .. }
             | Happening::StartFailed { .. }
             | Happening::StopFailed { .. } => true,
         }
@@ -427,6 +501,21 @@ impl Actor {
         for waiting in &self.start_news {
             // An operation that was dropped no longer listens, and a living one has room for all of it.
             let _ = waiting.try_send((self.spec.id.clone(), news()));
+        }
+    }
+
+    fn stop_fetching(&self) {
+        if let Some(fetching) = &self.preparation {
+            fetching.given_up.cancel();
+        }
+    }
+
+    fn tell_preparation(&mut self) {
+        let Some(fetching) = &mut self.preparation else { return };
+        let words = fetching.words.borrow_and_update().clone();
+        // Where there are few words, everybody hears them; how it goes on is in the snapshots.
+        if let Some(words) = words.filter(|_| !std::mem::replace(&mut fetching.is_told, true)) {
+            self.tell_start(|| News::Preparing(words.clone()));
         }
     }
 
@@ -446,6 +535,7 @@ impl Actor {
         if self.launched.is_some() && !notes.iter().any(|note| note == EDITED_NOTE) {
             notes.push(EDITED_NOTE.to_owned());
         }
+        notes.extend(self.memory.note());
         let snapshot = ServiceSnapshot {
             spec: Arc::clone(&self.spec),
             intent: self.machine.intent(),
@@ -453,10 +543,12 @@ impl Actor {
             entered: self.machine.entered(),
             next_probe: self.machine.next_probe(),
             last_probe: self.machine.last_probe().cloned(),
-            history: Arc::clone(&self.history),
+            history: Arc::clone(self.memory.history()),
             restarts: self.machine.restarts(),
             last_exit: self.machine.last_exit(),
+            preparing: self.preparation.as_ref().and_then(|fetching| fetching.words.borrow().clone()),
             notes,
+            facts: self.ports.backend.facts(self.instance_spec()),
         };
         if self.reported.as_ref().is_some_and(|reported| looks_the_same(reported, &snapshot)) {
             return;
@@ -486,6 +578,7 @@ fn author(what: &Happening) -> Option<Cause> {
         | Happening::BecameUnhealthy { .. }
         | Happening::StartFailed { .. }
         | Happening::Died { .. }
+        | Happening::BecameUnreachable { .. }
         | Happening::Stopped
         | Happening::StopFailed { .. } => None,
     }
@@ -513,7 +606,9 @@ fn looks_the_same(a: &ServiceSnapshot, b: &ServiceSnapshot) -> bool {
         && a.last_probe == b.last_probe
         && a.restarts == b.restarts
         && a.last_exit == b.last_exit
+        && a.preparing == b.preparing
         && a.notes == b.notes
+        && a.facts == b.facts
 }
 
 impl Drop for Actor {

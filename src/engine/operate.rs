@@ -14,7 +14,7 @@ use super::supervisor::Ports;
 use crate::graph::Graph;
 use crate::lifecycle::admission::Checked;
 use crate::lifecycle::machine::{StartEnd, StopEnd};
-use crate::model::{Actor as Cause, ServiceId, ServiceSnapshot, Snapshot, StopHow};
+use crate::model::{Actor as Cause, ServiceId, ServiceSnapshot, Snapshot, StartHow, StopHow};
 use crate::preflight::{CheckKind, Finding, Verdict};
 
 /// Lines of a service's log that are quoted when its start fails (R93).
@@ -36,11 +36,11 @@ pub(super) struct Circumstances {
 
 /// Room for everything an operation will ever say, so that a reader who does not read never stops it.
 pub(super) fn progress_room(plan: &Plan) -> usize {
-    plan.steps.len() * 12 + plan.left_running.len() + 4
+    plan.steps.len() * 13 + plan.left_running.len() + 4
 }
 
-/// Room for all news of one service: stop, began, launched, ended, and some to spare.
-const NEWS_PER_SERVICE: usize = 8;
+/// Room for all news of one service: stop, began, preparing, launched, ended, and some to spare.
+const NEWS_PER_SERVICE: usize = 10;
 
 /// Drives the operation to its end.
 pub(super) async fn drive(circumstances: Circumstances) {
@@ -208,7 +208,11 @@ impl Drive {
             {
                 self.tell_found_running(&step.service, instance);
             }
-            self.order(&step.service, Order::Start { on, cause: self.cause(), news: self.news.clone() }).await;
+            self.order(
+                &step.service,
+                Order::Start { on, how: self.start_how(step), cause: self.cause(), news: self.news.clone() },
+            )
+            .await;
         }
         let roles: HashMap<ServiceId, Role> = steps.iter().map(|step| (step.service.clone(), step.role)).collect();
         let mut open: HashSet<ServiceId> = roles.keys().filter(|id| !self.ended.contains_key(*id)).cloned().collect();
@@ -224,6 +228,7 @@ impl Drive {
                     let role = roles.get(&id).copied().unwrap_or(Role::Dependency);
                     self.tell(Progress::Starting { service: id, role });
                 }
+                News::Preparing(what) => self.tell(Progress::Preparing { service: id, what }),
                 News::Launched(launch) => {
                     if is_own(&launch) {
                         self.tell(Progress::Started { service: id.clone(), instance: launch.instance });
@@ -239,6 +244,17 @@ impl Drive {
                     self.start_ended(&id, end, &steps, &mut waiting).await;
                 }
                 News::StopEnded(_) => {}
+            }
+        }
+    }
+
+    /// With `--force`, a target is made anew; what it needs is not (R137).
+    fn start_how(&self, step: &Step) -> StartHow {
+        match (self.on.plan.request.verb, step.role) {
+            (Verb::StartUnchecked | Verb::StartOrRestart, Role::Target) => StartHow::Anew,
+            (Verb::StartUnchecked | Verb::StartOrRestart, Role::Dependency)
+            | (Verb::Start | Verb::Stop | Verb::StopForced { .. } | Verb::Restart | Verb::RestartWithDependents, _) => {
+                StartHow::AsItIs
             }
         }
     }

@@ -40,6 +40,14 @@ pub enum Progress {
         /// Whether it was asked for or is needed by what was.
         role: Role,
     },
+    /// Something is fetched first, such as an image; comes once for each start. How it goes on is in the snapshots, see
+    /// [`crate::model::ServiceSnapshot::preparing`].
+    Preparing {
+        /// Which.
+        service: ServiceId,
+        /// What is fetched, as a fragment.
+        what: String,
+    },
     /// It runs since now.
     Started {
         /// Which.

@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use futures::future::BoxFuture;
-use tokio::sync::mpsc;
+use futures::future::{BoxFuture, FutureExt as _};
+use tokio::sync::{mpsc, watch};
 
-use crate::model::{Check, Event, Instance, Launch, Observed, ProbeOutcome, ServiceId, ServiceSpec, StopHow};
+use crate::model::{
+    Check, Event, Fact, HealthHistory, Instance, Launch, Observed, ProbeOutcome, Sample, ServiceId, ServiceSpec,
+    StartHow, StopHow,
+};
 use crate::preflight::{Conflict, PortHolder, Requirement, Survey, Surveyed};
 
 /// Starts, stops and observes services of one mode, or of several. Holds no policy: no retries, no timing but what it is told.
@@ -20,14 +23,29 @@ pub trait Backend: Send + Sync {
     /// When the truth cannot be had now (engine unreachable, file unreadable); the state is then unknown, not stopped.
     fn observe<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Observed, BackendError>>;
 
-    /// Makes an instance exist, and says whether it was this call that made it.
+    /// Fetches what a start needs and this host does not have, such as an image; starts, changes and removes nothing. May take as long
+    /// as it takes: no timeout of the service counts meanwhile, and no other start waits for it. Called before each [`Backend::start`].
+    /// Cancel safe: a dropped call stops fetching.
+    ///
+    /// # Errors
+    /// When it cannot be had; a start would fail for the same reason.
+    fn prepare<'a>(
+        &'a self,
+        _spec: &'a ServiceSpec,
+        _how: StartHow,
+        _news: Preparation,
+    ) -> BoxFuture<'a, Result<(), BackendError>> {
+        std::future::ready(Ok(())).boxed()
+    }
+
+    /// Makes an instance exist, and says whether it was this call that made it. What runs is left alone, however it is meant.
     ///
     /// Returns as soon as the instance exists, without waiting for health. When another copy of the tool is starting the service at
     /// this moment, waits for that one's result. Not cancel safe in the sense that a dropped call may still have started it: observe.
     ///
     /// # Errors
     /// When nothing runs afterwards; the error says why in words for people.
-    fn start<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Launch, BackendError>>;
+    fn start<'a>(&'a self, spec: &'a ServiceSpec, how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>>;
 
     /// Makes the whole tree of the instance go away, and keeps anything from bringing it back.
     ///
@@ -63,12 +81,45 @@ pub trait Backend: Send + Sync {
     /// may look at the service leave that to it.
     fn has_own_witness(&self, spec: &ServiceSpec) -> bool;
 
+    /// What is worth knowing of a service beside its state, as last seen: facts that its mode alone has. Asks nobody.
+    fn facts(&self, _spec: &ServiceSpec) -> Vec<Fact> {
+        Vec::new()
+    }
+
     /// What a start of this service needs, with what is there.
     fn requirements<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Vec<Requirement>>;
 
     /// Names of services that may have changed, from now on; a hint to observe again, never a truth. Called once for each engine.
     /// An adapter that misses something sends every name.
     fn changes(&self) -> mpsc::Receiver<ServiceId>;
+}
+
+/// Tells how far a preparation is: the newest words replace the ones before, and nobody has to listen.
+#[derive(Debug)]
+pub struct Preparation(watch::Sender<Option<String>>);
+
+impl Preparation {
+    /// With the place where its newest words are; `None` until there are any.
+    pub fn new() -> (Self, watch::Receiver<Option<String>>) {
+        let (sender, receiver) = watch::channel(None);
+        (Self(sender), receiver)
+    }
+
+    /// In words for people, as a fragment: `pulling nginx:1.27 (12 of 48 MB)`. The same words again are no news.
+    pub fn tell(&self, words: String) {
+        self.0.send_if_modified(|told| {
+            let is_news = told.as_ref() != Some(&words);
+            *told = Some(words);
+            is_news
+        });
+    }
+}
+
+impl Drop for Preparation {
+    /// What is ready needs no words.
+    fn drop(&mut self) {
+        self.0.send_if_modified(|told| told.take().is_some());
+    }
 }
 
 /// Why a backend could not do something.
@@ -114,6 +165,11 @@ pub enum StopError {
 pub trait Probe: Send + Sync {
     /// Asks once and gives up after `timeout`, whatever the other side does. Cancel safe: a dropped call leaves no process behind.
     fn probe<'a>(&'a self, check: &'a Check, timeout: Duration) -> BoxFuture<'a, ProbeOutcome>;
+
+    /// The same for a service's own check, with what the registry gives for asking it: a remote one's token and authority.
+    fn probe_service<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, ProbeOutcome> {
+        self.probe(&spec.health_check.check, spec.health_check.timeout)
+    }
 }
 
 /// What is known of this machine beyond our own services.
@@ -132,10 +188,20 @@ pub trait Host: Send + Sync {
     fn is_descendant(&self, pid: u32, ancestor: u32) -> bool;
 }
 
-/// Where the timeline is kept.
+/// Where the timeline and the health history are kept.
 pub trait Store: Send + Sync {
     /// Appends to the timeline. Best effort: a full disk must not keep a service from starting, so failures are logged, not returned.
     fn record(&self, event: &Event);
+
+    /// Appends to a service's health history. For an engine that leads alone: others would write the same a second time. `every` is the
+    /// planned distance of two probes.
+    ///
+    /// # Errors
+    /// When the sample is lost, as a fragment for people; nothing else is affected.
+    fn sample(&self, service: &ServiceId, sample: &Sample, every: Duration) -> Result<(), String>;
+
+    /// What is remembered of a service's health; nothing where nothing can be read. Reads only.
+    fn history(&self, service: &ServiceId, every: Duration, now: SystemTime) -> HealthHistory;
 }
 
 /// The output of services that write to no log file of ours, for the faces.

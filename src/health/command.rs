@@ -1,18 +1,14 @@
 //! A shell line exits as expected.
 
-use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::prober::{answered, could_not_run};
+use crate::host::group::Group;
 use crate::model::{Ending, ProbeOutcome, ProbeVerdict};
 
 /// Runs `sh -c <line>` with nothing to read and nowhere to write, and kills whatever is left of it when the shell has ended, the time
@@ -22,7 +18,9 @@ use crate::model::{Ending, ProbeOutcome, ProbeVerdict};
 /// holds nobody up.
 pub(super) async fn probe(line: &str, expected: i32, timeout: Duration) -> ProbeOutcome {
     let started = Instant::now();
-    let mut group = match Group::spawn(line) {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(line).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut group = match Group::spawn(&mut shell) {
         Ok(group) => group,
         Err(error) => return could_not_run(format!("cannot run sh: {error}")),
     };
@@ -33,7 +31,9 @@ pub(super) async fn probe(line: &str, expected: i32, timeout: Duration) -> Probe
         Err(_) => (ProbeVerdict::Failed, format!("Command timed out after {timeout:?}")),
     };
     let outcome = answered(started, verdict, message);
-    group.end().await;
+    if let Err(error) = group.end().await {
+        tracing::warn!(%error, "cannot reap a health check's shell");
+    }
     outcome
 }
 
@@ -49,85 +49,6 @@ fn judge(status: ExitStatus, expected: i32) -> (ProbeVerdict, String) {
         }
         (None, None) => (ProbeVerdict::Failed, format!("Command ended in an unknown way, expected {expected}")),
     }
-}
-
-/// A shell and everything it started, as one process group.
-struct Group {
-    child: Child,
-    /// Readable once the shell has ended. It is not reaped before the group was killed: its PID keeps the group's number taken, so that the
-    /// signal cannot reach a group that came later.
-    ended: AsyncFd<OwnedFd>,
-    id: Pid,
-    is_reaped: bool,
-}
-
-impl Group {
-    fn spawn(line: &str) -> io::Result<Self> {
-        let child = Command::new("sh")
-            .arg("-c")
-            .arg(line)
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            // The group is killed first, see `Drop`; this is for the case that building the rest fails here.
-            .kill_on_drop(true)
-            .spawn()?;
-        let id = child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .and_then(Pid::from_raw)
-            .ok_or_else(|| io::Error::other("the process has no number"))?;
-        let pidfd = pidfd_open(id, PidfdFlags::NONBLOCK).inspect_err(|_| kill(id))?;
-        let ended = watch(pidfd).inspect_err(|_| kill(id))?;
-        Ok(Self { child, ended, id, is_reaped: false })
-    }
-
-    /// How the shell ended. What it left behind is killed. Cancel safe.
-    async fn wait(&mut self) -> io::Result<ExitStatus> {
-        let _ready = self.ended.readable().await?;
-        self.reap().await
-    }
-
-    /// Kills what is left and reaps the shell, so that no zombie stays.
-    async fn end(&mut self) {
-        if !self.is_reaped
-            && let Err(error) = self.reap().await
-        {
-            tracing::warn!(%error, "cannot reap a health check's shell");
-        }
-    }
-
-    async fn reap(&mut self) -> io::Result<ExitStatus> {
-        if !self.is_reaped {
-            kill(self.id);
-        }
-        let status = self.child.wait().await?;
-        self.is_reaped = true;
-        Ok(status)
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // Not reaped, so the number is still ours. tokio reaps the shell in the background.
-        if !self.is_reaped {
-            kill(self.id);
-        }
-    }
-}
-
-#[expect(
-    deprecated,
-    reason = "its replacement is unsafe, for types whose descriptor may change; an OwnedFd's never does"
-)]
-fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::with_interest(pidfd, Interest::READABLE)
-}
-
-/// There is no one left to tell when it fails: the group is empty.
-fn kill(group: Pid) {
-    let _gone = kill_process_group(group, Signal::KILL);
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! What this machine tells: process identities and trees, who listens where, which programs and units run. Reads `/proc` and cgroups
-//! only; holds no policy and calls no program.
+//! only; holds no policy and calls no program of its own accord: `group` is for those that do.
 
+pub mod descriptors;
+pub mod group;
 mod names;
 mod ports;
 pub mod process;

@@ -48,12 +48,14 @@ pub(crate) fn service_in(spec: ServiceSpec, state: ServiceState, now: Instant) -
         intent: None,
         state,
         last_probe: None,
+        preparing: None,
         history: Arc::new(HealthHistory::default()),
         restarts: 0,
         last_exit: None,
         entered: now.checked_sub(Duration::from_secs(3)).unwrap(),
         next_probe: None,
         notes: Vec::new(),
+        facts: Vec::new(),
     }
 }
 

@@ -75,6 +75,11 @@ pub enum Happening {
         /// What and why.
         reason: String,
     },
+    /// What runs elsewhere does not answer any more.
+    BecameUnreachable {
+        /// Why.
+        reason: String,
+    },
     /// It ended by itself.
     Died {
         /// How.
@@ -131,6 +136,7 @@ impl fmt::Display for Happening {
             Self::BecameHealthy => f.write_str("healthy again"),
             Self::BecameUnhealthy { message } => write!(f, "unhealthy: {message}"),
             Self::StartFailed { reason } => write!(f, "could not be started: {reason}"),
+            Self::BecameUnreachable { reason } => write!(f, "cannot be reached: {reason}"),
             Self::Died { ending } => write!(f, "{ending}"),
             Self::Recovering { message } => write!(f, "restarting it, because it is unhealthy: {message}"),
             Self::HeldBack { by, condition } => {

@@ -63,8 +63,18 @@ pub enum Presence {
 pub enum Guardian {
     /// It does, or none is needed.
     Alive,
-    /// It was killed: output is kept in the FIFO, but nobody would restart the service.
+    /// It was killed: output is kept in the FIFO, but nobody would restart the service. Or what it had written down was lost.
     Gone,
+}
+
+/// How a start is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum StartHow {
+    /// What was made for an earlier run, such as a stopped container, is used again where it is as the registry says.
+    #[default]
+    AsItIs,
+    /// It is made anew in any case: what `--force` says.
+    Anew,
 }
 
 /// The result of a start.

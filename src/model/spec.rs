@@ -202,6 +202,21 @@ pub struct RemoteSpec {
     pub tls_enabled: bool,
     /// A file holding a bearer token.
     pub auth_token_path: Option<PathBuf>,
+    /// A PEM file of the authorities that its certificate is verified against, instead of the system's.
+    pub ca_path: Option<PathBuf>,
+}
+
+impl RemoteSpec {
+    /// The endpoint as people may see it: a password in it is nobody's business.
+    pub fn shown_endpoint(&self) -> String {
+        let Some((scheme, rest)) = self.endpoint.split_once("://") else { return self.endpoint.clone() };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        match authority.rsplit_once('@') {
+            Some((_, host)) => format!("{scheme}://***@{host}{path}"),
+            None => self.endpoint.clone(),
+        }
+    }
 }
 
 /// How to tell that a service is well (F28 to F40).
@@ -355,6 +370,13 @@ fn host_and_port(url: &str) -> Option<(&str, u16)> {
     }
 }
 
+/// Whether requests to a URL never leave this machine.
+pub fn is_loopback_url(url: &str) -> bool {
+    let Some((host, _)) = host_and_port(url) else { return false };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
@@ -363,7 +385,7 @@ fn is_loopback(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{host_and_port, is_loopback};
+    use super::{RemoteSpec, host_and_port, is_loopback, is_loopback_url};
 
     #[test]
     fn the_port_of_a_url_is_found() {
@@ -372,6 +394,27 @@ mod tests {
         assert_eq!(host_and_port("http://[::1]/"), Some(("[::1]", 80)));
         assert_eq!(host_and_port("https://example.com/x"), Some(("example.com", 443)));
         assert_eq!(host_and_port("ftp://example.com/x"), None);
+    }
+
+    #[test]
+    fn a_password_in_an_endpoint_is_not_shown() {
+        let shown = |endpoint: &str| {
+            let spec =
+                RemoteSpec { endpoint: endpoint.to_owned(), tls_enabled: true, auth_token_path: None, ca_path: None };
+            spec.shown_endpoint()
+        };
+        assert_eq!(shown("https://me:pw@example.com:1/x?y"), "https://***@example.com:1/x?y");
+        assert_eq!(shown("https://example.com/a@b"), "https://example.com/a@b");
+    }
+
+    #[test]
+    fn only_what_cannot_leave_the_machine_is_loopback() {
+        for here in ["http://localhost:1/", "http://127.8.9.1/", "https://[::1]:4/", "https://me:pw@LOCALHOST/x"] {
+            assert!(is_loopback_url(here), "{here}");
+        }
+        for elsewhere in ["http://localhost.example.com/", "http://10.0.0.1/", "http://0.0.0.0/", "http://[::2]/"] {
+            assert!(!is_loopback_url(elsewhere), "{elsewhere}");
+        }
     }
 
     #[test]

@@ -82,6 +82,8 @@ pub enum ServiceState {
 pub enum FailureReason {
     /// The backend could not start it: the sentence says what and why.
     CouldNotStart(String),
+    /// It runs elsewhere, if it does, and cannot be reached: the words say why, and what to do where that is known.
+    Unreachable(String),
     /// It died by itself and is not restarted.
     Died {
         /// How.
@@ -103,6 +105,7 @@ impl fmt::Display for FailureReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CouldNotStart(why) => write!(f, "could not be started: {why}"),
+            Self::Unreachable(why) => write!(f, "cannot be reached: {why}"),
             Self::Died { ending, after: Some(after) } => write!(f, "{ending} after {}", Brief(*after)),
             Self::Died { ending, after: None } => write!(f, "{ending}"),
             Self::GaveUp { ending, restarts } => {

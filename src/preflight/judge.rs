@@ -43,12 +43,8 @@ fn judge_requirement(requirement: &Requirement) -> Option<Finding> {
         Requirement::Binary { path, found } => Some(judge_binary(path, found)),
         Requirement::WorkingDirectory { path, found } => judge_directory(path, found),
         Requirement::File { path, field, found } => judge_file(path, field, found),
-        Requirement::StateDirectory { path, problem } => problem.as_ref().map(|problem| {
-            failed(
-                CheckKind::Prerequisites,
-                format!("State directory cannot be used: {}: {problem}", path.display()),
-                format!("make {} a directory that you own and can write to", path.display()),
-            )
+        Requirement::StateDirectory { path: _, problem } => problem.as_ref().map(|(problem, remedy)| {
+            failed(CheckKind::Prerequisites, format!("State directory cannot be used: {problem}"), remedy.clone())
         }),
         Requirement::ContainerEngine { problem } => problem.as_ref().map(|(cause, remedy)| {
             // The guide's sentence merges the causes (A18); the remedy tells them apart.
@@ -67,6 +63,38 @@ fn judge_requirement(requirement: &Requirement) -> Option<Finding> {
                 format!("Container name is taken by a container that is not ours: {name}"),
                 format!("docker rename {name} to something else, or change `container_name` in the registry"),
             )
+        }),
+        Requirement::Compose { problem } => {
+            problem.as_ref().map(|(message, remedy)| failed(CheckKind::Prerequisites, message.clone(), remedy.clone()))
+        }
+        Requirement::ComposeDependencies { missing, typed } => Some(Finding {
+            check: CheckKind::Prerequisites,
+            verdict: Verdict::Warning,
+            message: format!("Compose services it depends on do not run and are not started: {}", missing.join(", ")),
+            remedy: Some(format!(
+                "{typed} up -d {}, or register them too and name them in `dependencies`",
+                missing.join(" ")
+            )),
+        }),
+        Requirement::ComposeProject { kept, own } => Some(Finding {
+            check: CheckKind::Prerequisites,
+            verdict: Verdict::Warning,
+            message: format!("Compose project is still {kept}, although Compose would call it {own} now"),
+            remedy: Some(format!("set `project_name` in the registry to \"{kept}\" to keep it, or to \"{own}\"")),
+        }),
+        // Whether it is free is no matter of what the service is: among `Facts::ports` it is judged.
+        Requirement::PublishedPort { .. } => None,
+        Requirement::RequestFile { problem: (what, remedy) } => {
+            Some(failed(CheckKind::Prerequisites, what.clone(), remedy.clone()))
+        }
+        Requirement::Endpoint { url, answer: Ok(answer), .. } => {
+            Some(passed(CheckKind::Prerequisites, format!("Endpoint answers: {url} ({answer})")))
+        }
+        Requirement::Endpoint { url, answer: Err((why, remedy)), may_come } => Some(Finding {
+            check: CheckKind::Prerequisites,
+            verdict: if *may_come { Verdict::Warning } else { Verdict::Failed },
+            message: format!("Endpoint cannot be reached: {url}: {why}"),
+            remedy: Some(remedy.clone().unwrap_or_else(|| "start it where it runs, or check `endpoint`".to_owned())),
         }),
         Requirement::UnsupportedMode { mode } => Some(failed(
             CheckKind::Prerequisites,
@@ -326,11 +354,11 @@ mod tests {
             Some("- prerequisites: File not found: /srv/env (`env_file`) => check `env_file` in the registry"),
         );
         check_requirement(
-            Requirement::StateDirectory { path: "/home/me".into(), problem: Some("read-only file system".into()) },
-            Some(
-                "- prerequisites: State directory cannot be used: /home/me: read-only file system => make /home/me a \
-                 directory that you own and can write to",
-            ),
+            Requirement::StateDirectory {
+                path: "/home/me".into(),
+                problem: Some(("/home/me/x: read-only file system".into(), "Make sure".into())),
+            },
+            Some("- prerequisites: State directory cannot be used: /home/me/x: read-only file system => Make sure"),
         );
         check_requirement(
             Requirement::UnsupportedMode { mode: "docker" },

@@ -132,6 +132,10 @@ impl Narrator {
                 lines.push(Line::result(format!("Starting {what}: {service}")));
                 self.say(Phase::Start, service, lines, false, &mut told);
             }
+            Progress::Preparing { service, what } => {
+                let lines = vec![self.below(service, Line::result(format!("{}...", phrases::sentence(what))))];
+                self.say(Phase::Start, service, lines, false, &mut told);
+            }
             Progress::Started { service, instance } => {
                 self.awaited.insert(service.clone());
                 let lines = vec![self.below(service, phrases::started(service, instance, self.telling.style))];

@@ -41,6 +41,17 @@ pub struct ServiceRecord {
     pub dropped_bytes: u64,
     /// Why it could not be started, in words.
     pub failure: Option<String>,
+    /// Where a Compose service's containers are: they are found there although the registry or the Compose file was moved or edited since.
+    pub compose: Option<ComposeRecord>,
+}
+
+/// By what Compose labels the containers of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComposeRecord {
+    /// The project's name.
+    pub project: String,
+    /// The service's name in the Compose file.
+    pub service: String,
 }
 
 /// What a service is doing, as its shim sees it.
@@ -150,6 +161,13 @@ impl ServiceRecord {
         if let Some(failure) = &self.failure {
             out.push_str(",\"failure\":");
             push_string(out, failure)?;
+        }
+        if let Some(ComposeRecord { project, service }) = &self.compose {
+            out.push_str(",\"compose\":{\"project\":");
+            push_string(out, project)?;
+            out.push_str(",\"service\":");
+            push_string(out, service)?;
+            out.push('}');
         }
         out.push_str("}\n");
         Ok(())

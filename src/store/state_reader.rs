@@ -8,7 +8,7 @@ use rustix::fs::OFlags;
 use serde::Deserialize;
 
 use super::directory;
-use super::state::{Exit, Phase, SCHEMA, ServiceRecord, Wanted};
+use super::state::{ComposeRecord, Exit, Phase, SCHEMA, ServiceRecord, Wanted};
 use crate::model::{Ending, ProcessIdentity};
 
 /// The largest file that is read, in bytes.
@@ -92,6 +92,7 @@ fn parse(text: &[u8]) -> Result<ServiceRecord, String> {
         spec_hash: u64::from_str_radix(&json.spec_hash, 16).map_err(|error| format!("spec_hash: {error}"))?,
         dropped_bytes: json.dropped_bytes,
         failure: json.failure,
+        compose: json.compose.map(|it| ComposeRecord { project: it.project, service: it.service }),
     })
 }
 
@@ -115,6 +116,13 @@ struct RecordJson {
     spec_hash: String,
     dropped_bytes: u64,
     failure: Option<String>,
+    compose: Option<ComposeJson>,
+}
+
+#[derive(Deserialize)]
+struct ComposeJson {
+    project: String,
+    service: String,
 }
 
 #[derive(Deserialize)]
@@ -158,7 +166,7 @@ impl ExitJson {
 mod tests {
     use super::{Found, parse, read};
     use crate::model::{Ending, ProcessIdentity};
-    use crate::store::state::{Exit, Phase, ServiceRecord, Wanted};
+    use crate::store::state::{ComposeRecord, Exit, Phase, ServiceRecord, Wanted};
 
     fn record() -> ServiceRecord {
         let identity =
@@ -182,6 +190,7 @@ mod tests {
             spec_hash: 0xdead_beef_0000_0001,
             dropped_bytes: 12,
             failure: Some("no such file: \"/a\\b\"\n\u{1b}[2J\u{9b}é".into()),
+            compose: Some(ComposeRecord { project: "a\"b".into(), service: "web".into() }),
         }
     }
 

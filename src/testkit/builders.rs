@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    BinarySpec, Category, Check, Deployment, HealthCheck, Registry, RegistrySource, RestartOnFailure, ServiceId,
-    ServiceKind, ServiceSpec, Startup,
+    AutoSupervise, BinarySpec, Category, Check, Deployment, HealthCheck, Registry, RegistrySource, RestartOnFailure,
+    ServiceId, ServiceKind, ServiceSpec, Startup,
 };
 
 /// The id of that name.
@@ -75,6 +75,7 @@ pub fn registry(services: impl IntoIterator<Item = ServiceSpec>) -> Registry {
         source: RegistrySource::BuiltIn,
         services: services.into_iter().map(Arc::new).collect(),
         set_aside: Vec::new(),
+        auto_supervise: AutoSupervise::On,
         diagnostics: Vec::new(),
     }
 }

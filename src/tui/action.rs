@@ -18,6 +18,16 @@ pub(crate) enum Action {
     Restart,
     RestartWithDependents,
     StartAll,
+    StopAll,
+    RestartAll,
+    /// Mark the selected service, or take its mark away.
+    Mark,
+    MarkListed,
+    ClearMarks,
+    /// Every command by its name.
+    Palette,
+    /// Do what is chosen in the palette.
+    Choose,
     OpenDetails,
     FollowLink,
     NextPane,

@@ -1,7 +1,26 @@
-//! The command line that does the same as a key, so that the console teaches the command.
+//! What keys ask for, and the command line that does the same, so that the console teaches the command.
 
+use super::action::Action;
+use super::state::State;
 use crate::engine::operation::{Plan, Request, Targets, Verb};
-use crate::model::ServiceId;
+use crate::model::{Actor, ServiceId, StopHow};
+
+/// What an action asks the engine for now; `None` for one that asks for nothing, or when no service is selected.
+pub(crate) fn request_of(state: &State, action: Action) -> Option<Request> {
+    let (verb, targets) = match action {
+        Action::Start => (Verb::Start, state.targets()),
+        Action::StartUnchecked => (Verb::StartUnchecked, state.targets()),
+        Action::Stop => (Verb::Stop, state.targets()),
+        Action::StopForced => (Verb::StopForced { how: StopHow::AskThenKill }, state.targets()),
+        Action::Restart => (Verb::Restart, state.targets()),
+        Action::RestartWithDependents => (Verb::RestartWithDependents, state.targets()),
+        Action::StartAll => (Verb::Start, Some(Targets::All)),
+        Action::StopAll => (Verb::Stop, Some(Targets::All)),
+        Action::RestartAll => (Verb::Restart, Some(Targets::All)),
+        _ => return None,
+    };
+    Some(Request { verb, targets: targets?, actor: Actor::Console })
+}
 
 /// The equivalent of `request`, with `flags` behind it. A plan is needed only for restarts with dependents, which
 /// a command names one by one.

@@ -13,7 +13,7 @@ use ratatui::layout::Size;
 use super::feed::{LogEntry, LogPosition};
 use super::update::registry::Occasion;
 use crate::engine::operation::{Plan, Progress, Refusal, Request};
-use crate::model::{Registry, Snapshot};
+use crate::model::{Leadership, Registry, Snapshot};
 use crate::report::Diagnosis;
 
 /// A moment, by both clocks.
@@ -85,6 +85,8 @@ pub(crate) enum Event {
     },
     /// There is no editor that could be opened.
     NoEditor,
+    /// Somebody else leads, or nobody does any more.
+    LeadershipChanged(Leadership),
     /// The console's own log has new lines.
     OwnLogGrew,
     /// A moment came at which something visible changes by itself.

@@ -19,6 +19,8 @@ pub(crate) enum Context {
     Registry,
     /// While the preflight page is open.
     Preflight,
+    /// While a command is looked for by its name.
+    Palette,
 }
 
 /// A key with the modifiers that matter.
@@ -51,7 +53,7 @@ const fn bind(
     Binding { keys, action, context, hint, help }
 }
 
-use Context::{Global, Preflight, Question, Reading, Registry};
+use Context::{Global, Palette, Preflight, Question, Reading, Registry};
 use Key::{Char, Code, Ctrl};
 
 const SERVICES: Context = Context::Pane(Pane::Services);
@@ -83,6 +85,12 @@ pub(crate) const BINDINGS: &[Binding] = &[
     bind(&[Code(KeyCode::PageDown), Char(' ')], Action::PageDown, Preflight, "more", "further"),
     bind(&[Code(KeyCode::PageUp)], Action::PageUp, Preflight, "", "back a page"),
     bind(&[Code(KeyCode::Esc), Char('q'), Code(KeyCode::Enter)], Action::Back, Preflight, "close", "close it"),
+    bind(&[Code(KeyCode::Down), Ctrl('n')], Action::Down, Palette, "", "down"),
+    bind(&[Code(KeyCode::Up), Ctrl('p')], Action::Up, Palette, "", "up"),
+    bind(&[Code(KeyCode::PageDown)], Action::PageDown, Palette, "", "a page down"),
+    bind(&[Code(KeyCode::PageUp)], Action::PageUp, Palette, "", "a page up"),
+    bind(&[Code(KeyCode::Enter)], Action::Choose, Palette, "do it", "do it; what breaks something is asked first"),
+    bind(&[Code(KeyCode::Esc)], Action::Back, Palette, "close", "close it"),
     bind(&[Char('j'), Code(KeyCode::Down)], Action::Down, Global, "", "down"),
     bind(&[Char('k'), Code(KeyCode::Up)], Action::Up, Global, "", "up"),
     bind(&[Char('g'), Code(KeyCode::Home)], Action::Top, Global, "", "to the top"),
@@ -98,6 +106,11 @@ pub(crate) const BINDINGS: &[Binding] = &[
     bind(&[Char('X')], Action::StopForced, Global, "force", "stop it whatever needs it, kill what stays; asks"),
     bind(&[Char('S')], Action::StartUnchecked, Global, "", "start it alone, without checks; asks"),
     bind(&[Char('a')], Action::StartAll, Global, "start all", "start every auto-start service"),
+    bind(&[Ctrl('x')], Action::StopAll, Global, "", "stop everything, dependents first; asks"),
+    bind(&[Ctrl('r')], Action::RestartAll, Global, "", "restart everything that runs; asks"),
+    bind(&[Char(' ')], Action::Mark, SERVICES, "", "mark it: start, stop and restart then act on all that are marked"),
+    bind(&[Char('*')], Action::MarkListed, SERVICES, "", "mark everything that is listed"),
+    bind(&[Char('u')], Action::ClearMarks, SERVICES, "", "take all marks away"),
     bind(&[Char('/')], Action::Filter, SERVICES, "filter", "show matching services: words, is:failed, cat:dns, !not"),
     bind(
         &[Code(KeyCode::Enter), Char('i')],
@@ -125,6 +138,7 @@ pub(crate) const BINDINGS: &[Binding] = &[
     bind(&[Char('l')], Action::ToggleOwnLog, Global, "", "the console's own log, or back"),
     bind(&[Char('z'), Code(KeyCode::F(4))], Action::Zoom, Global, "zoom", "this pane as large as it goes, and back"),
     bind(&[Code(KeyCode::Esc)], Action::Back, Global, "", "back: close, unzoom, clear the filter; never quits"),
+    bind(&[Char(':'), Ctrl('p')], Action::Palette, Global, "commands", "every command, by its name"),
     bind(&[Char('?'), Code(KeyCode::F(1))], Action::Help, Global, "help", "this help"),
     bind(&[Char('q'), Ctrl('c')], Action::Quit, Global, "quit", "leave; services keep running"),
 ];

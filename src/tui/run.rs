@@ -12,7 +12,7 @@ use jiff::Zoned;
 use ratatui::Terminal;
 use ratatui::backend::Backend;
 use ratatui::layout::Size;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::desk::RegistryDesk;
 use super::editor::Editor;
@@ -29,6 +29,7 @@ use super::update::{first_effects, update};
 use super::view::view;
 use super::wake::next_change;
 use crate::engine::handle::Handle;
+use crate::model::Leadership;
 
 /// Between two frames that nobody asked for by a key: about 60 in a second.
 const FRAME: Duration = Duration::from_millis(16);
@@ -62,6 +63,8 @@ pub struct ConsoleOptions {
     pub own_log: OwnLog,
     /// What it does when it opens.
     pub opening: Opening,
+    /// Who leads; `None` as long as nobody has looked.
+    pub leadership: watch::Receiver<Option<Leadership>>,
 }
 
 /// What a console does when it opens.

@@ -17,7 +17,7 @@ use super::run::ConsoleOptions;
 use super::update::registry::Occasion;
 use crate::engine::handle::Handle;
 use crate::engine::operation::Request;
-use crate::model::{Registry, ServiceId};
+use crate::model::{Leadership, Registry, ServiceId};
 use crate::report::Diagnosis;
 
 /// Batches of log lines that are put together into one report.
@@ -59,6 +59,7 @@ impl Shell {
             log,
         };
         shell.follow_registry();
+        shell.follow_leadership(options.leadership.clone());
         shell.hand_over_registries(newest);
         shell
     }
@@ -144,6 +145,22 @@ impl Shell {
             while let Some(registry) = edits.recv().await {
                 let registry = Box::new(registry);
                 report(&reports, Event::RegistryLoaded { registry, occasion: Occasion::Edited }).await;
+            }
+        });
+    }
+
+    fn follow_leadership(&self, mut leadership: watch::Receiver<Option<Leadership>>) {
+        let reports = self.reports.clone();
+        self.spawn(self.stop.clone(), async move {
+            loop {
+                let newest = leadership.borrow_and_update().clone();
+                if let Some(found) = newest {
+                    report(&reports, Event::LeadershipChanged(found)).await;
+                }
+                if leadership.changed().await.is_err() {
+                    // Nobody looks any more: what was seen last stays on the screen.
+                    return;
+                }
             }
         });
     }

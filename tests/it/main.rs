@@ -7,6 +7,7 @@
 )]
 
 mod architecture;
+mod campaign;
 mod cli;
 mod config;
 mod demo;
@@ -15,10 +16,14 @@ mod docker;
 mod doctor;
 mod edits;
 mod examples;
+mod faults;
+mod fuzz;
 mod kills;
 mod process;
 mod pty;
 mod pty_registry;
+#[cfg(feature = "remote")]
+mod remote;
 mod requirements;
 mod schema;
 mod support;

@@ -8,13 +8,14 @@
 mod env_file;
 mod launch;
 mod look;
+mod lost;
 mod requirements;
 mod stop;
 mod watch;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _};
@@ -22,7 +23,7 @@ use tokio::sync::mpsc;
 
 use crate::engine::ports::{Backend, BackendError, ErrorKind, StopError};
 use crate::host::process::Era;
-use crate::model::{BinarySpec, Deployment, Instance, Launch, Observed, ServiceId, ServiceSpec, StopHow};
+use crate::model::{BinarySpec, Deployment, Instance, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
 use crate::preflight::Requirement;
 use crate::store::Layout;
 use crate::store::handover::Rotation;
@@ -75,6 +76,8 @@ pub struct BinaryBackend {
     settings: Settings,
     era: Era,
     watches: Arc<watch::Watches>,
+    /// A std lock: held for one look at all processes, so that a start of many makes one.
+    lost: Mutex<lost::Lost>,
 }
 
 impl BinaryBackend {
@@ -83,7 +86,7 @@ impl BinaryBackend {
     /// # Errors
     /// When `/proc` is not mounted: no process could be told from another.
     pub fn new(settings: Settings) -> io::Result<Self> {
-        Ok(Self { settings, era: Era::present()?, watches: Arc::default() })
+        Ok(Self { settings, era: Era::present()?, watches: Arc::default(), lost: Mutex::default() })
     }
 }
 
@@ -99,7 +102,7 @@ impl Backend for BinaryBackend {
         self.observe_settled(&spec.id, hash).boxed()
     }
 
-    fn start<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Launch, BackendError>> {
+    fn start<'a>(&'a self, spec: &'a ServiceSpec, _how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>> {
         self.start_or_find(spec).boxed()
     }
 

@@ -8,9 +8,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::launch::{FIRST_PAUSE, LONGEST_PAUSE};
 use super::look::Look;
-use super::watch::watchable;
 use super::{BinaryBackend, transient};
 use crate::engine::ports::{BackendError, StopError};
+use crate::host::descriptors::watchable;
 use crate::host::process;
 use crate::model::{Instance, ServiceId, ServiceSpec, StopHow};
 use crate::store::directory::{self, Durability};

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use bollard::models::{ContainerCreateBody, HostConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum};
 
+use crate::backends::containers::Signature;
 use crate::model::{DockerSpec, PublishedPort, RestartOnFailure, ServiceId, ServiceSpec};
 
 /// Names the service.
@@ -61,6 +62,11 @@ pub(super) fn labels(id: &ServiceId, home: &str, spec_hash: &str) -> HashMap<Str
     [(SERVICE_LABEL, id.as_str()), (HOME_LABEL, home), (SPEC_LABEL, spec_hash)]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into()
+}
+
+/// By what its events are recognized.
+pub(super) fn signature(id: &ServiceId, docker: &DockerSpec) -> Signature {
+    Signature { name: Some(docker.container_name.clone()), labels: vec![(SERVICE_LABEL, id.to_string())] }
 }
 
 /// Everything the engine has to know to make it.

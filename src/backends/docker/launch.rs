@@ -4,17 +4,13 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::ContainerStateStatusEnum as Status;
-use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, KillContainerOptionsBuilder,
-    RemoveContainerOptionsBuilder, StartContainerOptions,
-};
-use futures::StreamExt as _;
+use bollard::query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions};
 
-use super::engine::Refusal;
-use super::look::{Container, Found};
+use super::look::Found;
 use super::{DockerBackend, container, docker_spec};
+use crate::backends::containers::{self, Container, PORT_REMEDY, Refusal, is_port_taken};
 use crate::engine::ports::{BackendError, ErrorKind};
-use crate::model::{DockerSpec, Launch, LaunchOrigin, ServiceSpec};
+use crate::model::{DockerSpec, Launch, LaunchOrigin, ServiceSpec, StartHow};
 use crate::store::state::Phase;
 
 /// How long a start waits for a run that was told to stop.
@@ -22,9 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 impl DockerBackend {
     /// See [`crate::engine::ports::Backend::start`].
-    pub(super) async fn start_or_find(&self, spec: &ServiceSpec) -> Result<Launch, BackendError> {
+    pub(super) async fn start_or_find(&self, spec: &ServiceSpec, how: StartHow) -> Result<Launch, BackendError> {
         let docker_spec = docker_spec(spec)?;
-        let lock = self.locked(&spec.id).await?;
+        let lock = self.records.locked(&spec.id).await?;
         let tried = format!("docker could not start {}", spec.id);
         let refused = |refusal: Refusal| refusal.into_error(&tried);
         let docker = self.engine.order().await.map_err(refused)?;
@@ -37,12 +33,12 @@ impl DockerBackend {
         if let Some(container) = found.as_ref().filter(|container| container.is_running()) {
             if !self.is_told_to_stop(spec, container) {
                 if container.status == Status::PAUSED {
-                    docker.unpause_container(&container.id).await.map_err(|e| refused(self.engine.refusal(&e)))?;
+                    self.engine.unpause(&container.id).await.map_err(refused)?;
                 }
                 self.write(&lock, &spec.id, Phase::Running, Some(container))?;
                 return Ok(self.launch(container, LaunchOrigin::FoundRunning));
             }
-            self.wait_until_gone(&container.id, PATIENCE).await.map_err(|_| BackendError {
+            self.engine.wait_until_gone(&container.id, PATIENCE).await.map_err(|_| BackendError {
                 kind: ErrorKind::Transient,
                 message: format!("{} was told to stop and has not ended yet", spec.id),
                 remedy: Some("stop it with --force, then start it again".to_owned()),
@@ -50,7 +46,7 @@ impl DockerBackend {
         }
         self.write(&lock, &spec.id, Phase::Starting, None)?;
         let id = match found {
-            Some(container) => self.reuse(&docker, spec, docker_spec, &container).await,
+            Some(container) => self.reuse(&docker, spec, docker_spec, (&container, how)).await,
             None => self.create(&docker, spec, docker_spec).await,
         };
         let started = match id {
@@ -75,7 +71,7 @@ impl DockerBackend {
     }
 
     fn launch(&self, container: &Container, origin: LaunchOrigin) -> Launch {
-        Launch { instance: container.instance(), since: self.since(&container.started_at), origin }
+        Launch { instance: container.instance(), since: self.clock.since(&container.started_at), origin }
     }
 
     /// The id of a container that is as the registry says: the one that is there, or a new one in its place.
@@ -84,20 +80,17 @@ impl DockerBackend {
         docker: &Docker,
         spec: &ServiceSpec,
         docker_spec: &DockerSpec,
-        found: &Container,
+        (found, how): (&Container, StartHow),
     ) -> Result<String, Refusal> {
         if found.status == Status::RESTARTING {
             // What somebody asks for now comes now: the pause of the engine's own restart ends.
-            let kill = KillContainerOptionsBuilder::default().signal("SIGKILL").build();
-            match docker.kill_container(&found.id, Some(kill)).await.map_err(|error| self.engine.refusal(&error)) {
-                Ok(()) | Err(Refusal::Conflict(_) | Refusal::NotFound(_)) => {}
-                Err(refusal) => return Err(refusal),
-            }
-            if self.wait_until_gone(&found.id, PATIENCE).await.is_err() {
+            self.engine.signal(&found.id, "SIGKILL").await?;
+            if self.engine.wait_until_gone(&found.id, PATIENCE).await.is_err() {
                 return Err(Refusal::Failed("its restart by the engine cannot be ended".to_owned()));
             }
         }
-        let is_as_registered = found.spec_hash == container::spec_hash(spec, docker_spec);
+        let is_as_registered = how == StartHow::AsItIs
+            && found.label(container::SPEC_LABEL) == Some(container::spec_hash(spec, docker_spec).as_str());
         // A tag may name another image by now; one that is gone from here is no reason to lose a container that works.
         let is_of_this_image = match docker.inspect_image(&docker_spec.image).await {
             Ok(image) => image.id.is_none_or(|id| id == found.image),
@@ -114,46 +107,17 @@ impl DockerBackend {
         }
     }
 
-    /// The id of a new container. Fetches the image when the engine does not have it.
+    /// The id of a new container. The image was fetched before, see [`DockerBackend::fetch_image`].
     async fn create(&self, docker: &Docker, spec: &ServiceSpec, docker_spec: &DockerSpec) -> Result<String, Refusal> {
-        let attempt = || async {
-            let options = CreateContainerOptionsBuilder::default().name(&docker_spec.container_name).build();
-            let body = container::body(spec, docker_spec, &self.home);
-            let created = docker.create_container(Some(options), body).await;
-            created.map(|created| created.id).map_err(|error| self.engine.refusal(&error))
-        };
-        match attempt().await {
-            Err(Refusal::NotFound(_)) => {
-                self.pull(&docker_spec.image).await?;
-                attempt().await
-            }
-            other => other,
-        }
-    }
-
-    /// Without credentials: those of `docker login` are the command line's.
-    async fn pull(&self, image: &str) -> Result<(), Refusal> {
-        let docker = self.engine.stream().await?;
-        tracing::info!(image, "pulling");
-        let options = CreateImageOptionsBuilder::default().from_image(&container::with_tag(image)).build();
-        let mut progress = std::pin::pin!(docker.create_image(Some(options), None, None));
-        while let Some(step) = progress.next().await {
-            let problem = match step {
-                Ok(step) => step.error_detail.and_then(|detail| detail.message),
-                Err(error) => Some(self.engine.refusal(&error).words().to_owned()),
-            };
-            if let Some(problem) = problem {
-                return Err(Refusal::NotFound(format!(
-                    "the image {image} is not here and cannot be pulled: {problem}"
-                )));
-            }
-        }
-        Ok(())
+        let options = CreateContainerOptionsBuilder::default().name(&docker_spec.container_name).build();
+        let body = container::body(spec, docker_spec, &self.home);
+        let created = docker.create_container(Some(options), body).await;
+        created.map(|created| created.id).map_err(|error| self.engine.refusal(&error))
     }
 
     fn is_told_to_stop(&self, spec: &ServiceSpec, container: &Container) -> bool {
-        let (record, _) = self.record(&spec.id);
-        record.is_some_and(|it| it.phase == Phase::Stopping && it.started_at == container.started_millis())
+        let (record, _) = self.records.read(&spec.id);
+        record.is_some_and(|record| containers::is_told_to_stop(&record, container))
     }
 }
 
@@ -170,9 +134,7 @@ fn explain(refusal: Refusal, tried: &str, docker: &DockerSpec) -> BackendError {
     let remedy = match &refusal {
         Refusal::NotFound(_) => Some(format!("docker pull {}", docker.image)),
         Refusal::Conflict(words) if words.contains("already in use") => return taken(&docker.container_name),
-        Refusal::Failed(words) if words.contains("address already in use") || words.contains("port is already") => {
-            Some("free the port, or publish another one with `ports` in the registry".to_owned())
-        }
+        Refusal::Failed(words) if is_port_taken(words) => Some(PORT_REMEDY.to_owned()),
         Refusal::Unreachable { .. } | Refusal::Conflict(_) | Refusal::Failed(_) => None,
     };
     let error = refusal.into_error(tried);

@@ -3,30 +3,33 @@
 //! A container is ours when its labels name this home and the service; any other container of that name is a conflict and never
 //! touched. The engine restarts containers that die (the registry's `restart_policy`, or else what `restart_on_failure` means), so
 //! nothing here does. A stopped container of ours is started again as it is; when the registry or the image has changed since it
-//! was made, it is made anew at its next start, so that a restart applies what the registry says. Volumes are never removed.
+//! was made, it is made anew at its next start, so that a restart applies what the registry says; `--force` makes it anew in any case.
+//! An image that is missing is pulled before the start begins: no timeout of the service counts meanwhile. Volumes are never removed.
 
 mod container;
-mod engine;
+mod credentials;
 mod launch;
 mod look;
 mod output;
-mod record;
+mod pull;
 mod requirements;
 mod stop;
 mod strangers;
-mod watch;
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 
-use crate::engine::ports::{Backend, BackendError, ErrorKind, StopError};
-use crate::model::{Deployment, DockerSpec, Launch, Observed, ServiceId, ServiceSpec, StopHow};
+use crate::backends::containers::{self, Address, Clock, Container, Engine, Records, Run, Watch};
+use crate::engine::ports::{Backend, BackendError, ErrorKind, Preparation, StopError};
+use crate::model::{Deployment, DockerSpec, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
 use crate::preflight::Requirement;
 use crate::store::Layout;
+use crate::store::state::Phase;
 
 pub use strangers::HostWithContainers;
 
@@ -37,31 +40,55 @@ pub struct Settings {
     pub layout: Layout,
     /// `DOCKER_HOST`, where it is set; the usual socket otherwise.
     pub docker_host: Option<String>,
+    /// Where ca.pem, cert.pem and key.pem are (`DOCKER_CERT_PATH`, or `.docker` in the home), when `DOCKER_TLS_VERIFY` is set.
+    pub docker_certificates: Option<PathBuf>,
+    /// Where the `config.json` is that `docker login` writes: `DOCKER_CONFIG`, or `.docker` in the home.
+    pub docker_config: Option<PathBuf>,
 }
 
 /// Starts, stops and observes services of Docker mode. Cheap to clone: clones share one client and one watch.
 #[derive(Debug, Clone)]
 pub struct DockerBackend {
-    engine: Arc<engine::Engine>,
+    engine: Arc<Engine>,
     layout: Layout,
     /// The value of the label that makes a container ours.
     home: String,
-    watch: Arc<watch::Watch>,
-    /// One moment on both clocks, so that a moment of the engine's is always the same one on ours.
-    began: (Instant, SystemTime),
+    records: Records,
+    watch: Arc<Watch>,
+    clock: Clock,
+    config_dir: Option<PathBuf>,
 }
 
 impl DockerBackend {
     /// Contacts nothing yet. The methods of [`Backend`] want to be called inside a tokio runtime with I/O and time enabled.
     pub fn new(settings: Settings) -> Self {
-        let Settings { layout, docker_host } = settings;
+        let Settings { layout, docker_host, docker_certificates, docker_config } = settings;
         Self {
-            engine: Arc::new(engine::Engine::new(docker_host.filter(|host| !host.is_empty()))),
+            engine: Arc::new(Engine::new(Address::new(docker_host, docker_certificates))),
             home: home_label(&layout),
+            records: Records::new(layout.clone()),
             layout,
             watch: Arc::default(),
-            began: (Instant::now(), SystemTime::now()),
+            clock: Clock::new(),
+            config_dir: docker_config,
         }
+    }
+
+    /// Writes what is wanted, for every copy of the tool. Wants the lock to be held.
+    fn write(
+        &self,
+        lock: &File,
+        id: &ServiceId,
+        phase: Phase,
+        container: Option<&Container>,
+    ) -> Result<(), BackendError> {
+        let hash = container.and_then(|it| it.label(container::SPEC_LABEL));
+        let run = Run {
+            started_at: container.and_then(Container::started_millis),
+            spec_hash: hash.and_then(|hash| u64::from_str_radix(hash, 16).ok()).unwrap_or_default(),
+            compose: None,
+        };
+        self.records.write(lock, id, phase, run)
     }
 }
 
@@ -81,8 +108,17 @@ impl Backend for DockerBackend {
         self.look(spec).boxed()
     }
 
-    fn start<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Launch, BackendError>> {
-        self.start_or_find(spec).boxed()
+    fn prepare<'a>(
+        &'a self,
+        spec: &'a ServiceSpec,
+        how: StartHow,
+        news: Preparation,
+    ) -> BoxFuture<'a, Result<(), BackendError>> {
+        async move { self.fetch_image(spec, how, &news).await }.boxed()
+    }
+
+    fn start<'a>(&'a self, spec: &'a ServiceSpec, how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>> {
+        self.start_or_find(spec, how).boxed()
     }
 
     fn stop<'a>(
@@ -109,7 +145,7 @@ impl Backend for DockerBackend {
     }
 
     fn changes(&self) -> mpsc::Receiver<ServiceId> {
-        watch::subscribe(&self.watch, &self.engine)
+        containers::subscribe(&self.watch, &self.engine)
     }
 }
 

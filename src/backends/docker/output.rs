@@ -1,315 +1,47 @@
-//! What a container prints: standard output and standard error as one stream of lines, followed across restarts and recreation.
+//! What a container of ours prints.
 
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
 
-use bollard::container::LogOutput;
-use bollard::query_parameters::{EventsOptionsBuilder, LogsOptionsBuilder};
-use futures::StreamExt as _;
+use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 
-use super::engine::Refusal;
-use super::look::{Container, Found, event_time, moment};
+use super::look::Found;
 use super::{DockerBackend, docker_spec};
+use crate::backends::containers::{Container, NoContainer, Origin, read_output};
 use crate::engine::ports::{Following, Output, OutputSource};
-use crate::model::{DockerSpec, ServiceId, ServiceSpec};
-
-/// Batches on their way to the reader. One that is behind keeps the engine waiting, not memory growing.
-const BATCHES: usize = 8;
-/// The most messages in one batch.
-const BATCH: usize = 256;
-/// The longest line, in bytes; what is longer goes on in the next line.
-const MAX_LINE: usize = 1024 * 1024;
-/// From one attempt to read to the next, when the stream broke or cannot be opened.
-const PAUSE: Duration = Duration::from_millis(500);
-/// The engine notes the start of a run when the process already prints: what is older than this is surely of an earlier run.
-const STAMPING: Duration = Duration::from_secs(1);
+use crate::model::{ServiceId, ServiceSpec};
 
 impl OutputSource for DockerBackend {
     fn output(&self, spec: &ServiceSpec, n_lines: usize, following: Following) -> Option<mpsc::Receiver<Vec<Output>>> {
-        let docker = docker_spec(spec).ok()?.clone();
-        let (to, receiver) = mpsc::channel(BATCHES);
-        let reader = Reader { backend: self.clone(), id: spec.id.clone(), docker, n_lines, to, at: None };
-        let gone = reader.to.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                () = gone.closed() => {}
-                () = reader.run(following) => {}
-            }
-        });
-        Some(receiver)
+        let name = docker_spec(spec).ok()?.container_name.clone();
+        let origin = OfThisName { backend: self.clone(), id: spec.id.clone(), name };
+        Some(read_output(Arc::clone(&self.engine), origin, n_lines, following))
     }
 }
 
-/// Up to where a container's output was read.
-#[derive(Debug, Clone)]
-struct Position {
-    container: String,
-    run: String,
-    /// The newest moment that a line was written at, as the engine writes it.
-    written_at: String,
-    /// How many lines of that moment were read.
-    n_then: usize,
-    /// Nothing was read before.
-    is_fresh: bool,
-}
-
-struct Reader {
+struct OfThisName {
     backend: DockerBackend,
     id: ServiceId,
-    docker: DockerSpec,
-    n_lines: usize,
-    to: mpsc::Sender<Vec<Output>>,
-    at: Option<Position>,
+    name: String,
 }
 
-/// Nobody listens any more.
-struct Closed;
-
-impl Reader {
-    async fn run(mut self, following: Following) {
-        if following == Following::No {
-            let obstacle = match self.container().await {
-                Ok(container) => match self.read(&container, following).await {
-                    Ok(Ok(())) | Err(Closed) => return,
-                    Ok(Err(refusal)) => Output::Problem(refusal.words().to_owned()),
-                },
-                Err(obstacle) => obstacle,
-            };
-            return drop(self.to.send(vec![obstacle]).await);
-        }
-        // Whoever waits for the first batch learns that there may be none.
-        if self.to.send(Vec::new()).await.is_err() {
-            return;
-        }
-        let mut told = None;
-        loop {
-            let obstacle = match self.container().await {
-                Ok(container) => match self.read(&container, following).await {
-                    Ok(Ok(())) => None,
-                    Ok(Err(refusal)) => Some(Output::Problem(refusal.words().to_owned())),
-                    Err(Closed) => return,
-                },
-                Err(obstacle) => Some(obstacle),
-            };
-            // Once, however often it is tried in vain.
-            if let Some(obstacle) = obstacle.as_ref().filter(|obstacle| told.as_ref() != Some(*obstacle))
-                && self.to.send(vec![obstacle.clone()]).await.is_err()
-            {
-                return;
-            }
-            told = obstacle;
-            self.wait_for_a_start().await;
-        }
-    }
-
-    /// The container, or why there is none to read from.
-    async fn container(&self) -> Result<Container, Output> {
-        let name = &self.docker.container_name;
-        match self.backend.find(&self.id, name).await {
-            Ok(Found::Ours(container)) => Ok(*container),
-            Ok(Found::Nothing) => Err(Output::NoneYet(format!("No log yet: there is no container {name}"))),
-            Ok(Found::Foreign) => {
-                Err(Output::Problem(format!("the container {name} is not ours, so its output is not shown")))
-            }
-            Err(refusal) => Err(Output::Problem(refusal.words().to_owned())),
-        }
-    }
-
-    /// Reads until the stream ends: at the end of what is there, or of the run.
-    async fn read(&mut self, container: &Container, following: Following) -> Result<Result<(), Refusal>, Closed> {
-        let docker = match self.backend.engine.stream().await {
-            Ok(docker) => docker,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let mut options = LogsOptionsBuilder::default()
-            .stdout(true)
-            .stderr(true)
-            .timestamps(true)
-            .follow(following == Following::Yes && container.is_running());
-        let before = self.at.take();
-        let is_same = before.as_ref().is_some_and(|at| at.container == container.id);
-        // One that was only made so far has had no run before.
-        let had_run = before.as_ref().is_some_and(|at| moment(&at.run).is_some());
-        let is_new_run = had_run && before.as_ref().is_some_and(|at| !is_same || at.run != container.started_at);
-        let (mut at, mut n_skip) = match before.filter(|_| is_same) {
-            Some(at) => {
-                // Whole seconds only: what of that second was read is left out below.
-                let since = moment(&at.written_at).and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
-                options = options.since(since.and_then(|at| i32::try_from(at.as_secs()).ok()).unwrap_or_default());
-                let n_skip = at.n_then;
-                (Position { is_fresh: false, ..at }, n_skip)
-            }
-            None => {
-                let tail = if is_new_run { "all".to_owned() } else { self.n_lines.to_string() };
-                options = options.tail(&tail);
-                (
-                    Position {
-                        container: container.id.clone(),
-                        run: String::new(),
-                        written_at: String::new(),
-                        n_then: 0,
-                        is_fresh: true,
-                    },
-                    0,
-                )
-            }
-        };
-        at.run = container.started_at.clone();
-        let read_to = at.written_at.clone();
-        if is_new_run {
-            let started = Output::Started { instance: container.instance(), at: moment(&container.started_at) };
-            self.send(vec![started]).await?;
-        }
-        // Where older runs of this container reach into the newest lines, this one's beginning is marked.
-        let began = moment(&container.started_at);
-        let is_before = |at: SystemTime| began.is_some_and(|began| at + STAMPING < began);
-        let mut is_of_older_run = false;
-        let mut lines = Lines::default();
-        let mut messages = std::pin::pin!(docker.logs(&container.id, Some(options.build())).ready_chunks(BATCH));
-        let mut result = Ok(());
-        while let Some(chunk) = messages.next().await {
-            let mut batch = Vec::new();
-            for message in chunk {
-                match message {
-                    Ok(message) => {
-                        let (stream, bytes) = parts(&message);
-                        let (written_at, text) = split_time(bytes);
-                        if written_at < read_to.as_str() && !written_at.is_empty() {
-                            continue;
-                        }
-                        if written_at == read_to && n_skip > 0 {
-                            n_skip -= 1;
-                            continue;
-                        }
-                        if written_at == at.written_at {
-                            at.n_then += 1;
-                        } else {
-                            at.written_at = written_at.to_owned();
-                            at.n_then = 1;
-                        }
-                        if at.is_fresh {
-                            let is_older = moment(written_at).is_some_and(is_before);
-                            if is_of_older_run && !is_older {
-                                batch.push(Output::Started { instance: container.instance(), at: began });
-                            }
-                            is_of_older_run = is_older;
-                        }
-                        batch.extend(lines.push(stream, text).map(Output::Line));
-                    }
-                    Err(error) => result = Err(self.backend.engine.refusal(&error)),
+impl Origin for OfThisName {
+    fn current(&self) -> BoxFuture<'_, Result<Container, NoContainer>> {
+        let name = &self.name;
+        async move {
+            match self.backend.find(&self.id, name).await {
+                Ok(Found::Ours(container)) => Ok(*container),
+                Ok(Found::Nothing) => Err(NoContainer::Missing(format!("No log yet: there is no container {name}"))),
+                Ok(Found::Foreign) => {
+                    Err(NoContainer::Foreign(format!("the container {name} is not ours, so its output is not shown")))
                 }
-            }
-            self.at = Some(at.clone());
-            if !batch.is_empty() {
-                self.send(batch).await?;
+                Err(refusal) => Err(NoContainer::Unknown(refusal)),
             }
         }
-        self.at = Some(at);
-        let rest: Vec<Output> = lines.rest().map(Output::Line).collect();
-        if !rest.is_empty() {
-            self.send(rest).await?;
-        }
-        Ok(result)
+        .boxed()
     }
 
-    async fn send(&self, batch: Vec<Output>) -> Result<(), Closed> {
-        self.to.send(batch).await.map_err(|_| Closed)
-    }
-
-    /// Waits until there may be more to read. Asks once, then listens.
-    async fn wait_for_a_start(&self) {
-        let since = match self.backend.find(&self.id, &self.docker.container_name).await {
-            Ok(Found::Ours(container)) => {
-                let is_read = self.at.as_ref().is_some_and(|at| at.run == container.started_at);
-                if !is_read || container.is_running() {
-                    return tokio::time::sleep(PAUSE.min(Duration::from_millis(50))).await;
-                }
-                moment(&container.finished_at).unwrap_or_else(SystemTime::now)
-            }
-            Ok(Found::Nothing | Found::Foreign) => SystemTime::now(),
-            Err(_) => return tokio::time::sleep(PAUSE).await,
-        };
-        let filters = [
-            ("type".to_owned(), vec!["container".to_owned()]),
-            ("container".to_owned(), vec![self.docker.container_name.clone()]),
-            ("event".to_owned(), vec!["start".to_owned()]),
-        ];
-        if let Ok(docker) = self.backend.engine.stream().await {
-            let options = EventsOptionsBuilder::default().since(&event_time(since)).filters(&filters.into()).build();
-            let mut events = std::pin::pin!(docker.events(Some(options)));
-            if let Some(Ok(_)) = events.next().await {
-                return;
-            }
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-}
-
-/// Which of the two streams, and the bytes.
-fn parts(message: &LogOutput) -> (usize, &[u8]) {
-    match message {
-        LogOutput::StdErr { message } => (1, message),
-        LogOutput::StdOut { message } | LogOutput::StdIn { message } | LogOutput::Console { message } => (0, message),
-    }
-}
-
-/// Takes the moment off a message; of one length and in UTC, so that moments compare as text.
-fn split_time(bytes: &[u8]) -> (&str, &[u8]) {
-    let at = bytes.iter().position(|&byte| byte == b' ').unwrap_or(0);
-    let (time, rest) = bytes.split_at_checked(at).unwrap_or((b"", bytes));
-    match std::str::from_utf8(time) {
-        Ok(time) if time.ends_with('Z') && moment(time).is_some() => (time, rest.get(1..).unwrap_or_default()),
-        Ok(_) | Err(_) => ("", bytes),
-    }
-}
-
-/// Puts lines together: a long one comes in several messages, and the two streams between each other.
-#[derive(Debug, Default)]
-struct Lines {
-    unfinished: [Vec<u8>; 2],
-}
-
-impl Lines {
-    fn push(&mut self, stream: usize, text: &[u8]) -> Option<Vec<u8>> {
-        let unfinished = self.unfinished.get_mut(stream)?;
-        match text.strip_suffix(b"\n") {
-            Some(end) => {
-                unfinished.extend_from_slice(end);
-                Some(std::mem::take(unfinished))
-            }
-            None => {
-                unfinished.extend_from_slice(text);
-                (unfinished.len() >= MAX_LINE).then(|| std::mem::take(unfinished))
-            }
-        }
-    }
-
-    fn rest(self) -> impl Iterator<Item = Vec<u8>> {
-        self.unfinished.into_iter().filter(|line| !line.is_empty())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Lines, split_time};
-
-    #[test]
-    fn the_moment_is_taken_off_and_nothing_else_is() {
-        let time = "2026-11-22T19:27:08.123456789Z";
-        assert_eq!(split_time(format!("{time} a b\n").as_bytes()), (time, &b"a b\n"[..]));
-        assert_eq!(split_time(format!("{time} \n").as_bytes()), (time, &b"\n"[..]));
-        for text in [&b"no moment here\n"[..], b"\n", b"", b"\xff\xfe z\n"] {
-            assert_eq!(split_time(text), ("", text));
-        }
-    }
-
-    #[test]
-    fn a_line_in_pieces_is_one_line_whatever_comes_between() {
-        let mut lines = Lines::default();
-        assert_eq!(lines.push(0, b"half "), None);
-        assert_eq!(lines.push(1, b"error\n"), Some(b"error".to_vec()));
-        assert_eq!(lines.push(0, b"a line\n"), Some(b"half a line".to_vec()));
-        assert_eq!(lines.push(0, b"prompt"), None);
-        assert_eq!(lines.rest().collect::<Vec<_>>(), [b"prompt".to_vec()]);
+    fn starts(&self) -> (&'static str, Vec<String>) {
+        ("container", vec![self.name.clone()])
     }
 }

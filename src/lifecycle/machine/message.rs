@@ -26,6 +26,8 @@ pub enum Input {
         /// What to do.
         remedy: Option<String>,
     },
+    /// The backend gave up making one, because somebody no longer wanted it; nothing was made.
+    LaunchGivenUp,
     /// Somebody wants it not to run.
     StopRequested {
         /// How hard.

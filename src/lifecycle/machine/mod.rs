@@ -213,8 +213,8 @@ impl Machine {
         }
     }
 
-    /// A leader keeps asking whatever else its engine is for.
-    fn probing(&self) -> Probing {
+    /// Whether it keeps asking. A leader does, whatever else its engine is for.
+    pub fn probing(&self) -> Probing {
         match self.role {
             Role::Leader => Probing::Continuous,
             Role::Follower => self.policy.probing,
@@ -264,6 +264,7 @@ pub fn step(machine: Machine, input: Input, now: Instant) -> Step {
         Input::StartAbandoned => turn.start_abandoned(),
         Input::Launched(launch) => turn.launched(launch),
         Input::LaunchFailed { message, remedy } => turn.launch_failed(message, remedy),
+        Input::LaunchGivenUp => turn.launch_given_up(),
         Input::StopRequested { how, grace } => turn.stop_requested(how, grace),
         Input::StopReported(result) => turn.stop_reported(result),
         Input::Observed(Ok(observed)) => turn.observed(observed),

@@ -149,6 +149,20 @@ impl Turn {
         }
     }
 
+    pub(super) fn launch_given_up(&mut self) {
+        let ServiceState::Launching { .. } = self.machine.state else {
+            return;
+        };
+        self.enter(ServiceState::Stopped);
+        match self.dequeue() {
+            Queued::Stop { .. } => self.emit(Effect::StopEnded(StopEnd::NotRunning)),
+            Queued::Nothing | Queued::Start { .. } => {
+                self.machine.intent = None;
+                self.emit(Effect::StartEnded(StartEnd::Abandoned));
+            }
+        }
+    }
+
     pub(super) fn stop_requested(&mut self, how: StopHow, grace: Duration) {
         if let Queued::Start { .. } = self.machine.queued {
             self.machine.queued = Queued::Nothing;

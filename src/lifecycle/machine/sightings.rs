@@ -6,7 +6,7 @@ use super::{Effect, InFlight, Probing, Queued, StartEnd, Stopper, Tending, Turn}
 use crate::lifecycle::admission::Checked;
 use crate::model::{
     FailureReason, Guardian, Happening, Health, Instance, Intent, Launch, LaunchOrigin, Observed, Presence,
-    ProbeOutcome, ProbeVerdict, ServiceState,
+    ProbeOutcome, ProbeVerdict, ServiceState, StateKind,
 };
 
 /// Two moments no further apart are one: each look at a pause reads its end from two clocks, one after the other.
@@ -122,7 +122,7 @@ impl Turn {
                 restart: Some((*attempt, until.saturating_duration_since(self.now))),
             },
             Presence::Failed { reason } => match reason {
-                FailureReason::CouldNotStart(message) => {
+                FailureReason::CouldNotStart(message) | FailureReason::Unreachable(message) => {
                     StartEnd::LaunchFailed { message: message.clone(), remedy: None }
                 }
                 FailureReason::Died { ending, after } => {
@@ -197,6 +197,9 @@ impl Turn {
                     if !matches!(self.machine.state, ServiceState::Unknown { .. }) {
                         match reason {
                             FailureReason::CouldNotStart(reason) => self.tell(Happening::StartFailed { reason }),
+                            // A start that failed has said so, and another reason for the same is no news.
+                            FailureReason::Unreachable(_) if self.machine.state.kind() == StateKind::Failed => {}
+                            FailureReason::Unreachable(reason) => self.tell(Happening::BecameUnreachable { reason }),
                             FailureReason::Died { ending, .. } => self.tell(Happening::Died { ending }),
                             FailureReason::GaveUp { restarts, .. } => self.tell(Happening::GaveUp { restarts }),
                         }

@@ -100,6 +100,7 @@ fn inputs(now: Instant) -> Vec<(&'static str, Input)> {
         ("launched", launched(now, LaunchOrigin::Started)),
         ("found running", launched(now, LaunchOrigin::FoundRunning)),
         ("launch failed", Input::LaunchFailed { message: "no such file".to_owned(), remedy: None }),
+        ("launch given up", Input::LaunchGivenUp),
         ("stop", stop(StopHow::Ask)),
         ("kill", stop(StopHow::Kill)),
         ("is gone", Input::StopReported(Ok(()))),

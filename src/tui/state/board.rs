@@ -1,5 +1,7 @@
 //! The board: which services are listed, in which order, and which one is selected.
 
+use std::collections::HashSet;
+
 use crate::model::{Category, ServiceId, Snapshot};
 
 use super::Filter;
@@ -14,6 +16,8 @@ pub(crate) struct BoardState {
     /// Indices into the snapshot's services, by category in order of first appearance, then registry order.
     pub(crate) listed: Vec<usize>,
     pub(crate) selected: Option<ServiceId>,
+    /// Those that actions are for, when there are any, whether they are listed or not.
+    pub(crate) marked: HashSet<ServiceId>,
     /// Where the selected service was last, for when it goes away.
     last_place: usize,
     /// The first row that is shown.
@@ -43,6 +47,7 @@ impl BoardState {
                 categories.push(service.spec.category);
             }
         }
+        self.marked.retain(|id| snapshot.service(id.as_str()).is_some());
         self.listed.clear();
         for category in categories {
             let of_category = snapshot.services.iter().enumerate().filter(|(_, it)| it.spec.category == category);
@@ -65,6 +70,22 @@ impl BoardState {
         self.last_place = place.min(self.listed.len().saturating_sub(1));
         let index = self.listed.get(place).or(self.listed.last());
         self.selected = index.and_then(|index| snapshot.services.get(*index)).map(|service| service.id().clone());
+    }
+
+    /// Marks the selected service, or takes its mark away, and goes on to the next.
+    pub(crate) fn toggle_mark(&mut self, snapshot: &Snapshot) {
+        let Some(id) = self.selected.clone() else { return };
+        if !self.marked.remove(&id) {
+            self.marked.insert(id);
+        }
+        let next = self.place(snapshot).map_or(0, |place| place + 1);
+        self.select_place(next, snapshot);
+    }
+
+    /// Marks everything that is listed.
+    pub(crate) fn mark_listed(&mut self, snapshot: &Snapshot) {
+        let listed = self.listed.iter().filter_map(|index| snapshot.services.get(*index));
+        self.marked.extend(listed.map(|service| service.id().clone()));
     }
 
     /// The rows in order: with a heading for each category, or without any.

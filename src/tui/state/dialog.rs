@@ -1,5 +1,6 @@
 //! What lies above the screen and takes the keys.
 
+use super::PaletteState;
 use crate::engine::operation::{Request, Step};
 
 /// One thing above the screen.
@@ -13,6 +14,8 @@ pub(crate) enum Dialog {
     Question(Question),
     /// What an edit of the registry changed, or what is wrong with it, scrolled down by that many rows.
     Registry { scroll: usize },
+    /// Every command, by its name.
+    Palette(PaletteState),
     /// What keeps services from starting or surviving, scrolled down by that many rows.
     Preflight { scroll: usize },
 }

@@ -5,6 +5,7 @@ mod dialog;
 mod filter;
 mod log;
 mod operations;
+mod palette;
 mod preflight;
 mod registry;
 mod tree;
@@ -19,6 +20,7 @@ pub(crate) use dialog::{Answer, Dialog, Question};
 pub(crate) use filter::Filter;
 pub(crate) use log::{LogState, Scroll, wrapped};
 pub(crate) use operations::{Operation, OperationsState, Phase, StepStatus, StepView, title_of};
+pub(crate) use palette::{Choice, Command, PaletteState, commands};
 pub(crate) use preflight::PreflightState;
 pub(crate) use registry::{RegistryState, alive};
 pub(crate) use tree::{Relation, TreeRow, TreeState};
@@ -26,7 +28,8 @@ pub(crate) use tree::{Relation, TreeRow, TreeState};
 use super::action::Pane;
 use super::event::Moment;
 use super::icons::IconSet;
-use crate::model::{ServiceSnapshot, Snapshot, StateKind};
+use crate::engine::operation::Targets;
+use crate::model::{Leadership, ServiceSnapshot, Snapshot, StateKind};
 
 /// How soon the screen has to be drawn again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +62,8 @@ pub(crate) struct State {
     pub(crate) log: LogState,
     pub(crate) operations: OperationsState,
     pub(crate) registry: RegistryState,
+    /// Who leads, once that is known.
+    pub(crate) leadership: Option<Leadership>,
     pub(crate) preflight: PreflightState,
     /// The topmost is the last.
     pub(crate) dialogs: Vec<Dialog>,
@@ -91,6 +96,7 @@ impl State {
             log: LogState::default(),
             operations: OperationsState::default(),
             registry: RegistryState::new(&snapshot.registry),
+            leadership: None,
             preflight: PreflightState::default(),
             dialogs: Vec::new(),
             focus: Pane::Services,
@@ -108,6 +114,15 @@ impl State {
     /// The service under the cursor of the board.
     pub(crate) fn selected(&self) -> Option<&Arc<ServiceSnapshot>> {
         self.snapshot.service(self.board.selected.as_ref()?.as_str())
+    }
+
+    /// What a key that acts on services acts on: those that are marked, or else the selected one.
+    pub(crate) fn targets(&self) -> Option<Targets> {
+        if self.board.marked.is_empty() {
+            return self.board.selected.clone().map(|id| Targets::Named(vec![id]));
+        }
+        let ids = self.snapshot.services.iter().map(|service| service.id());
+        Some(Targets::Named(ids.filter(|id| self.board.marked.contains(*id)).cloned().collect()))
     }
 
     /// Asks for a redraw; the most urgent wish wins.

@@ -163,7 +163,7 @@ impl Operation {
                 (service, StepStatus::Pending)
             }
             Progress::Starting { service, .. } => (service, StepStatus::Starting),
-            Progress::Started { service, .. } => (service, StepStatus::Starting),
+            Progress::Preparing { service, .. } | Progress::Started { service, .. } => (service, StepStatus::Starting),
             Progress::AlreadyRunning { service, instance } => {
                 (service, StepStatus::Done(format!("already running with {instance}")))
             }

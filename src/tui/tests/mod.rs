@@ -1,6 +1,7 @@
 //! Tests of the console as a whole: behaviour as (state, keys, expectation), what is drawn as pictures, the loop with a real engine.
 
 mod fixture;
+mod palette;
 mod preflight;
 mod registry;
 mod run;

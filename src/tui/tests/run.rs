@@ -63,6 +63,7 @@ fn options() -> ConsoleOptions {
         desk: Arc::new(crate::tui::NoDesk),
         editor: None,
         own_log: OwnLog::new(),
+        leadership: tokio::sync::watch::channel(None).1,
     }
 }
 

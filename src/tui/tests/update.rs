@@ -174,7 +174,7 @@ fn keys_ask_for_a_plan_before_anything_happens() {
     check_request("a", Request { targets: Targets::All, ..request(Verb::Start, "") });
 }
 
-fn plan(request: &Request, names: &str) -> Plan {
+pub(super) fn plan(request: &Request, names: &str) -> Plan {
     let step = |id| Step { service: id, action: StepAction::Start, role: Role::Target, after: Vec::new(), wave: 0 };
     Plan {
         request: request.clone(),

@@ -1,6 +1,6 @@
 //! Keys while something lies above the screen.
 
-use super::{operation, preflight, registry};
+use super::{operation, palette, preflight, registry};
 use crate::tui::action::Action;
 use crate::tui::effect::Effect;
 use crate::tui::state::{Answer, Dialog, State};
@@ -42,6 +42,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         }
         Some(Dialog::Registry { .. }) => registry::act(state, action),
         Some(Dialog::Preflight { .. }) => preflight::act(state, action),
+        Some(Dialog::Palette(_)) => palette::act(state, action),
         Some(Dialog::Message { .. }) | None => Vec::new(),
     }
 }

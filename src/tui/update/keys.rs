@@ -2,13 +2,11 @@
 
 use crossterm::event::{KeyEvent, KeyEventKind};
 
-use super::{board, dialog, inner_size, log, operation, preflight, registry};
-use crate::engine::operation::{Targets, Verb};
-use crate::model::StopHow;
+use super::{board, dialog, inner_size, log, operation, palette, preflight, registry};
 use crate::tui::action::{Action, Pane};
 use crate::tui::effect::Effect;
 use crate::tui::keymap::{self, Context};
-use crate::tui::state::{Answer, Dialog, Question, Scroll, State};
+use crate::tui::state::{Answer, Dialog, PaletteState, Question, Scroll, State};
 use crate::tui::text;
 
 pub(super) fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
@@ -20,7 +18,10 @@ pub(super) fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     }
     match keymap::action(&key, &contexts(state)) {
         Some(action) => act(state, action),
-        None => Vec::new(),
+        None => {
+            palette::typed(state, &key);
+            Vec::new()
+        }
     }
 }
 
@@ -31,11 +32,12 @@ pub(crate) fn contexts(state: &State) -> Vec<Context> {
         Some(Dialog::Help { .. } | Dialog::Message { .. }) => vec![Context::Reading],
         Some(Dialog::Registry { .. }) => vec![Context::Registry],
         Some(Dialog::Preflight { .. }) => vec![Context::Preflight],
+        Some(Dialog::Palette(_)) => vec![Context::Palette],
         None => vec![Context::Pane(state.focus), Context::Global],
     }
 }
 
-fn act(state: &mut State, action: Action) -> Vec<Effect> {
+pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     if action != Action::Quit && !state.dialogs.is_empty() {
         return dialog::act(state, action);
     }
@@ -48,15 +50,19 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::PageDown => move_by(state, Step::HalfPages(2)),
         Action::Top => move_by(state, Step::Rows(isize::MIN / 2)),
         Action::Bottom => move_by(state, Step::Rows(isize::MAX / 2)),
-        Action::Start => return operation::of_selected(state, Verb::Start),
-        Action::StartUnchecked => return operation::of_selected(state, Verb::StartUnchecked),
-        Action::Stop => return operation::of_selected(state, Verb::Stop),
-        Action::StopForced => {
-            return operation::of_selected(state, Verb::StopForced { how: StopHow::AskThenKill });
-        }
-        Action::Restart => return operation::of_selected(state, Verb::Restart),
-        Action::RestartWithDependents => return operation::of_selected(state, Verb::RestartWithDependents),
-        Action::StartAll => return operation::ask(state, Verb::Start, Targets::All),
+        Action::Start
+        | Action::StartUnchecked
+        | Action::Stop
+        | Action::StopForced
+        | Action::Restart
+        | Action::RestartWithDependents
+        | Action::StartAll
+        | Action::StopAll
+        | Action::RestartAll => return operation::of_action(state, action),
+        Action::Mark => state.board.toggle_mark(&state.snapshot),
+        Action::MarkListed => state.board.mark_listed(&state.snapshot),
+        Action::ClearMarks => state.board.marked.clear(),
+        Action::Palette => state.dialogs.push(Dialog::Palette(PaletteState::default())),
         Action::OpenDetails => {
             focus(state, Pane::Details);
             state.is_zoomed = true;
@@ -96,7 +102,7 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::EditRegistry => return registry::edit(state),
         Action::ReloadRegistry => return vec![Effect::LoadRegistry],
         // These have a meaning in dialogs alone.
-        Action::Confirm | Action::Force | Action::ApplyEdit => {}
+        Action::Confirm | Action::Force | Action::ApplyEdit | Action::Choose => {}
     }
     Vec::new()
 }
@@ -110,6 +116,8 @@ fn back(state: &mut State) {
         state.is_zoomed = false;
     } else if !state.board.filter_text.is_empty() {
         board::clear_filter(state);
+    } else if state.focus == Pane::Services && !state.board.marked.is_empty() {
+        state.board.marked.clear();
     } else if state.focus == Pane::Log && state.log.scroll != Scroll::Following {
         state.log.scroll = Scroll::Following;
     } else if state.focus == Pane::OwnLog {

@@ -6,6 +6,7 @@ mod keys;
 mod log;
 mod mouse;
 mod operation;
+mod palette;
 mod preflight;
 pub(crate) mod registry;
 mod snapshot;
@@ -32,6 +33,7 @@ pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Eff
         Event::Pasted(text) => {
             state.wish_redraw(Redraw::AtOnce);
             board::paste(state, &text);
+            palette::paste(state, &text);
             Vec::new()
         }
         Event::MouseUsed(mouse) => mouse::used(state, mouse),
@@ -73,6 +75,13 @@ pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Eff
         }
         Event::NoEditor => {
             registry::no_editor(state);
+            Vec::new()
+        }
+        Event::LeadershipChanged(leadership) => {
+            if state.leadership.as_ref() != Some(&leadership) {
+                state.leadership = Some(leadership);
+                state.wish_redraw(Redraw::Now);
+            }
             Vec::new()
         }
         Event::OwnLogGrew => {

@@ -2,17 +2,19 @@
 
 use crate::engine::operation::{Plan, Progress, Refusal, Request, Targets, Verb};
 use crate::model::{Actor, ServiceId, StopHow};
-use crate::tui::commands::command_line;
+use crate::tui::action::Action;
+use crate::tui::commands::{command_line, request_of};
 use crate::tui::effect::Effect;
 use crate::tui::event::Ticket;
 use crate::tui::state::{Answer, Dialog, Operation, Phase, Question, Redraw, State, title_of};
 use crate::tui::text;
 
-/// Asks for the plan of something done to the selected service.
-pub(super) fn of_selected(state: &mut State, verb: Verb) -> Vec<Effect> {
-    match state.board.selected.clone() {
-        Some(id) => ask(state, verb, Targets::Named(vec![id])),
-        None => Vec::new(),
+/// Asks for the plan of what a key does to the marked services, to the selected one, or to all.
+pub(super) fn of_action(state: &mut State, action: Action) -> Vec<Effect> {
+    let Some(Request { verb, targets, .. }) = request_of(state, action) else { return Vec::new() };
+    match action {
+        Action::StopAll | Action::RestartAll => ask_first(state, verb, targets),
+        _ => ask(state, verb, targets),
     }
 }
 
@@ -70,7 +72,12 @@ pub(super) fn planned(
 
 /// What is said where a person is asked in any case.
 fn asked_first(state: &State, ticket: Ticket, plan: &Plan) -> Option<Vec<String>> {
-    (state.operations.ask_first == Some(ticket)).then(|| vec![format!("{} restarted.", are(plan.steps.len()))])
+    let what = match plan.request.verb {
+        Verb::Start | Verb::StartUnchecked => "started",
+        Verb::Stop | Verb::StopForced { .. } => "stopped",
+        Verb::StartOrRestart | Verb::Restart | Verb::RestartWithDependents => "restarted",
+    };
+    (state.operations.ask_first == Some(ticket)).then(|| vec![format!("{} {what}.", are(plan.steps.len()))])
 }
 
 fn are(n_services: usize) -> String {
@@ -159,7 +166,7 @@ fn refused(state: &mut State, request: &Request, refusal: Refusal) {
     message(state, title, lines);
 }
 
-fn message(state: &mut State, title: String, lines: Vec<String>) {
+pub(super) fn message(state: &mut State, title: String, lines: Vec<String>) {
     state.dialogs.push(Dialog::Message { title, lines });
 }
 

@@ -118,7 +118,8 @@ fn service_row<'a>(
     let mut spans = Vec::with_capacity(24 + columns.spark);
     spans.push(if is_selected { paint.span(icons.cursor(), Role::Cursor) } else { Span::raw(" ") });
     spans.push(Span::styled(icons.state(service.kind(), paint.state.elapsed()), state_style));
-    spans.push(Span::raw(" "));
+    let is_marked = paint.state.board.marked.contains(service.id());
+    spans.push(if is_marked { paint.span(icons.mark(), Role::Match) } else { Span::raw(" ") });
     spans.push(paint.span(text::pad(service.id().as_str(), columns.name, ellipsis), Role::Text));
     spans.push(Span::raw(" "));
     spans.push(Span::styled(text::pad(&service.kind().to_string(), STATE, ellipsis), state_style));
@@ -152,7 +153,7 @@ fn service_row<'a>(
 /// How long it runs, or how long until it is started again.
 fn uptime(paint: &Paint<'_>, service: &ServiceSnapshot) -> String {
     let now = paint.state.moment.now;
-    match (&service.state, service.state.since()) {
+    match (&service.state, service.up_since()) {
         (ServiceState::Backoff { until, .. }, _) => {
             format!("in {}", text::uptime(until.saturating_duration_since(now)))
         }
@@ -216,5 +217,10 @@ pub(super) fn note<'a>(paint: &Paint<'a>) -> Option<Line<'a>> {
         ]));
     }
     let place = board.place(&paint.state.snapshot)? + 1;
-    Some(Line::from(paint.span(format!(" {place}/{n_total} "), Role::Dim)))
+    let mut spans = Vec::new();
+    if !board.marked.is_empty() {
+        spans.push(paint.span(format!(" {} marked {}", board.marked.len(), paint.icons.dot()), Role::Match));
+    }
+    spans.push(paint.span(format!(" {place}/{n_total} "), Role::Dim));
+    Some(Line::from(spans))
 }

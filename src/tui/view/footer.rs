@@ -104,7 +104,13 @@ fn is_useful(state: &State, binding: &Binding) -> bool {
 fn question(state: &State) -> Option<(&Option<Answer>, &Option<Answer>)> {
     match state.dialogs.last() {
         Some(Dialog::Question(question)) => Some((&question.confirm, &question.force)),
-        Some(Dialog::Help { .. } | Dialog::Message { .. } | Dialog::Registry { .. } | Dialog::Preflight { .. })
+        Some(
+            Dialog::Help { .. }
+            | Dialog::Message { .. }
+            | Dialog::Registry { .. }
+            | Dialog::Preflight { .. }
+            | Dialog::Palette(_),
+        )
         | None => None,
     }
 }

@@ -8,6 +8,7 @@ mod header;
 pub(crate) mod help;
 mod log;
 mod operations;
+pub(crate) mod palette;
 pub(crate) mod preflight;
 pub(crate) mod registry;
 mod spark;
@@ -75,6 +76,7 @@ impl<'a> Paint<'a> {
             Some(Dialog::Message { title, lines }) => dialog::draw_message(self, areas.body, title, lines, buffer),
             Some(Dialog::Question(question)) => dialog::draw_question(self, areas.body, question, buffer),
             Some(Dialog::Registry { scroll }) => registry::draw(self, areas.body, *scroll, buffer),
+            Some(Dialog::Palette(palette)) => palette::draw(self, areas.body, palette, buffer),
             Some(Dialog::Preflight { scroll }) => preflight::draw(self, areas.body, *scroll, buffer),
             None => {}
         }

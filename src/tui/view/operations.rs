@@ -75,8 +75,12 @@ fn words(paint: &Paint<'_>, operation: &Operation) -> String {
         Phase::Refused { why } => why.clone(),
         Phase::Running => {
             let active = operation.steps.iter().filter(|it| it.status.is_under_way());
-            let active: Vec<String> =
-                active.map(|it| format!("{} {}", status_words(&it.status), it.step.service)).collect();
+            let active: Vec<String> = active
+                .map(|it| match preparing(paint, it) {
+                    Some(words) => words,
+                    None => format!("{} {}", status_words(&it.status), it.step.service),
+                })
+                .collect();
             if active.is_empty() { "under way".to_owned() } else { active.join(", ") }
         }
         Phase::Finished { at, summary } => {
@@ -99,6 +103,13 @@ fn words(paint: &Paint<'_>, operation: &Operation) -> String {
             }
         }
     }
+}
+
+/// What its start fetches first, and how far that is.
+fn preparing(paint: &Paint<'_>, it: &StepView) -> Option<String> {
+    let service = paint.state.snapshot.service(it.step.service.as_str())?;
+    let words = service.preparing.as_ref().filter(|_| it.status == StepStatus::Starting)?;
+    Some(text::clean(words).into_owned())
 }
 
 fn status_words(status: &StepStatus) -> &'static str {
@@ -216,7 +227,8 @@ fn step_words(paint: &Paint<'_>, step: &Step, progress: Option<&StepView>) -> (&
         None => (icons.pending(), format!("{planned}{}", after()), Role::Dim),
         Some(StepStatus::Pending) => (icons.pending(), format!("will {planned}{}", after()), Role::Dim),
         Some(status @ (StepStatus::Checking | StepStatus::Starting | StepStatus::Stopping)) => {
-            (icons.spinner(paint.state.elapsed()), status_words(status).to_owned(), Role::Progress)
+            let words = progress.and_then(|it| preparing(paint, it)).unwrap_or_else(|| status_words(status).to_owned());
+            (icons.spinner(paint.state.elapsed()), words, Role::Progress)
         }
         Some(StepStatus::WaitingForHealth) => {
             (icons.spinner(paint.state.elapsed()), "waiting for health".to_owned(), Role::Progress)

@@ -5,7 +5,7 @@ use std::io::{BufReader, Read as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Home, b10, check, normalised, ready, service};
+use super::{Home, b10, check, normalised, ready, service, wait_until};
 
 /// B10 with coredns in the one mode of it that needs Docker, which is not to be had.
 fn with_docker() -> Home {
@@ -206,4 +206,77 @@ fn monitor_tells_an_end_and_the_restart_as_they_happen() {
     read_until(&mut out, "🟡 a: ");
     assert!(Command::new("kill").args(["-INT", &monitor.id().to_string()]).status().unwrap().success());
     assert_eq!(monitor.wait().unwrap().code(), Some(0));
+}
+
+/// A service whose check is this shell line.
+fn asked_by(name: &str, line: &str) -> String {
+    let binary = crate::support::program::service();
+    format!(
+        "[services.{name}]\ntype = \"utility\"\ncategory = \"api\"\n[services.{name}.deployment]\nmode = \"binary\"\n\
+         [services.{name}.deployment.binary]\nbinary_path = \"{}\"\n\
+         [services.{name}.health_check]\ntype = \"command\"\nretries = 1\ntimeout = 10\n\
+         [services.{name}.health_check.command]\ncommand = '{line}'\n",
+        binary.display()
+    )
+}
+
+/// R67: each check waits for all the others to have begun, so they pass only when all run at once.
+#[test]
+fn checks_that_wait_for_each_other_all_pass() {
+    let names = ["a", "b", "c", "d", "e", "f", "g"];
+    let registry: String = names
+        .iter()
+        .map(|name| {
+            let line = "[ -e $HOME/open ] || exit 0; : > $HOME/met/NAME; while [ $(ls $HOME/met | wc -l) -lt 7 ]; do sleep 0.02; done";
+            asked_by(name, &line.replace("NAME", name))
+        })
+        .collect();
+    let home = Home::with(&registry);
+    fs::create_dir(home.path("met")).unwrap();
+    assert_eq!(home.types(&format!("platform start {}", names.join(" "))).code, Some(0));
+    fs::write(home.path("open"), "").unwrap();
+    let answer = home.types("platform health");
+    assert_eq!(answer.code, Some(0), "{answer:#?}");
+    assert_eq!(fs::read_dir(home.path("met")).unwrap().count(), names.len());
+}
+
+/// R126: a second from start to start, although each check takes 600 ms; from end to start they would be 1.6 s apart, always.
+#[test]
+fn a_slow_check_does_not_drift_the_series_of_monitor() {
+    let line = "cut -d. -f1,2 /proc/uptime >> $HOME/begun; [ -e $HOME/fast ] || sleep 0.6";
+    let home = Home::with(&asked_by("slow", line));
+    fs::write(home.path("fast"), "").unwrap();
+    assert_eq!(home.types("services start slow").code, Some(0));
+    fs::remove_file(home.path("fast")).unwrap();
+    fs::remove_file(home.path("begun")).unwrap();
+    let mut monitor = home.command("services monitor slow --interval 1").stdout(Stdio::piped()).spawn().unwrap();
+    wait_until("two checks begin less than 1.5 s apart", || {
+        let begun = fs::read_to_string(home.path("begun")).unwrap_or_default();
+        let moments: Vec<f64> = begun.lines().filter_map(|it| it.split_whitespace().next()?.parse().ok()).collect();
+        moments.windows(2).any(|pair| pair[1] - pair[0] < 1.5)
+    });
+    monitor.kill().unwrap();
+    monitor.wait().unwrap();
+}
+
+/// R100, A67: the uptime is the process's own, whatever is written down, and begins anew with the process.
+#[test]
+fn uptime_is_the_age_of_the_process_and_begins_anew_after_a_restart() {
+    let home = b10();
+    home.types("services start orchestrator");
+    let uptime = || {
+        let answer = home.types("services status orchestrator --json");
+        let json: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
+        (json["service"]["pid"].as_u64().unwrap(), json["service"]["uptime_seconds"].as_u64().unwrap())
+    };
+    wait_until("it is two seconds old", || uptime().1 >= 2);
+    let (pid, _) = uptime();
+    fs::remove_file(home.path(".provisioning/services/state/orchestrator.json")).unwrap();
+    let (same, still) = uptime();
+    assert_eq!(same, pid);
+    assert!(still >= 2, "A67: {still} s by another record than the process");
+    home.types("services restart orchestrator");
+    let (new, restarted) = uptime();
+    assert_ne!(new, pid);
+    assert!(restarted < 2, "R100: {restarted} s after a restart");
 }

@@ -15,7 +15,7 @@ use provisioning::backends::binary::{BinaryBackend, Settings, ShimProgram};
 use provisioning::engine::ports::{Backend as _, BackendError, StopError};
 use provisioning::model::{
     BinarySpec, Category, Check, Deployment, HealthCheck, Launch, Observed, Presence, RestartOnFailure, Secret,
-    ServiceId, ServiceKind, ServiceSpec, Startup, StopHow,
+    ServiceId, ServiceKind, ServiceSpec, StartHow, Startup, StopHow,
 };
 use provisioning::store::handover::Rotation;
 use provisioning::store::{Layout, state, state_reader};
@@ -97,7 +97,7 @@ impl Home {
     }
 
     pub(crate) async fn start(&self, spec: &ServiceSpec) -> Result<Launch, BackendError> {
-        self.backend.start(spec).await
+        self.backend.start(spec, StartHow::AsItIs).await
     }
 
     pub(crate) async fn observe(&self, spec: &ServiceSpec) -> Observed {
@@ -147,23 +147,7 @@ impl Home {
 
     /// Everything alive that has this home in its arguments, or holds a lock in it.
     pub(crate) fn strays(&self) -> Vec<String> {
-        let needle = self.directory.path().to_string_lossy().into_owned();
-        let holds = |pid: &str| {
-            std::fs::read_dir(format!("/proc/{pid}/fd")).is_ok_and(|entries| {
-                entries
-                    .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
-                    .any(|target| target.to_string_lossy().starts_with(&needle))
-            })
-        };
-        std::fs::read_dir("/proc")
-            .expect("/proc")
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| name.parse::<u32>().is_ok_and(|pid| pid != std::process::id()))
-            .filter(|pid| {
-                let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                String::from_utf8_lossy(&arguments).contains(&needle) || holds(pid)
-            })
-            .collect()
+        crate::support::home::strays(self.directory.path()).iter().map(u32::to_string).collect()
     }
 }
 

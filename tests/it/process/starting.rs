@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use provisioning::engine::ports::Backend as _;
-use provisioning::model::{Ending, FailureReason, Guardian, Instance, Intent, LaunchOrigin, Presence, StopHow};
+use provisioning::model::{
+    Ending, FailureReason, Guardian, Instance, Intent, LaunchOrigin, Presence, StartHow, StopHow,
+};
 
 use super::{Bystander, Home, binary, is_alive, is_present, kill, pid_of, program, service};
 
@@ -58,7 +60,7 @@ async fn twenty_starters_at_once_make_one_instance() {
         let starters: Vec<_> = (0..20)
             .map(|_| {
                 let (backend, spec) = (home.another_backend(), Arc::clone(&spec));
-                tokio::spawn(async move { backend.start(&spec).await })
+                tokio::spawn(async move { backend.start(&spec, StartHow::AsItIs).await })
             })
             .collect();
         let mut launches = Vec::new();
@@ -189,7 +191,8 @@ async fn a_lost_or_corrupt_state_file_hides_nothing_and_is_written_again() {
         let Presence::Present { instance, guardian, .. } = home.observe(&spec).await.presence else {
             panic!("{content:?} hides it")
         };
-        assert_eq!((&instance, guardian), (&launch.instance, Guardian::Alive), "{content:?}");
+        // Its shim lives, but has to write it again.
+        assert_eq!((&instance, guardian), (&launch.instance, Guardian::Gone), "{content:?}");
         let again = home.start(&spec).await.expect("found");
         assert_eq!((again.instance, again.origin), (instance, LaunchOrigin::FoundRunning), "{content:?}");
         home.until_true("written again", || {
@@ -246,7 +249,7 @@ async fn changes_are_told_although_the_directory_did_not_exist() {
     assert_eq!(home.observe(&spec).await.presence, Presence::Absent);
     // Another copy acts, so that nothing but the directory can tell us.
     let other = home.another_backend();
-    let launch = other.start(&spec).await.expect("starts");
+    let launch = other.start(&spec, StartHow::AsItIs).await.expect("starts");
     let told = tokio::time::timeout(super::DEADLINE, changes.recv()).await.expect("told of the start");
     assert_eq!(told.as_ref(), Some(&spec.id));
     home.until(&spec, "present", is_present).await;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use provisioning::engine::ports::{Backend as _, StopError};
-use provisioning::model::{Presence, ServiceSpec, StopHow};
+use provisioning::model::{Presence, ServiceSpec, StartHow, StopHow};
 
 use super::{Home, is_alive, is_present, kill, pid_of, program, service};
 
@@ -150,7 +150,7 @@ async fn stops_and_starts_at_once_never_leave_two_and_end_with_the_last_wish() {
     for _ in 0..20 {
         let other = home.another_backend();
         let (started, stopped) =
-            tokio::join!(other.start(&spec), home.backend.stop(&spec, StopHow::Ask, super::DEADLINE));
+            tokio::join!(other.start(&spec, StartHow::AsItIs), home.backend.stop(&spec, StopHow::Ask, super::DEADLINE));
         started.expect("a start wins or loses, and does not break");
         stopped.expect("a stop wins or loses, and does not break");
         home.stop(&spec, StopHow::Ask).await.expect("stops");

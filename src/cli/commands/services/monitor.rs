@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::named;
@@ -13,8 +15,9 @@ use crate::cli::commands::{Ended, say_set_aside};
 use crate::cli::exit::Exit;
 use crate::cli::session::{Face, Session};
 use crate::engine::handle::{Attempts, EngineGone};
-use crate::model::{Event, Role, ServiceId};
+use crate::model::{Event, LeaderKind, ServiceId};
 use crate::report::{MonitorReport, Row, monitor_event_line, monitor_header, monitor_line};
+use crate::supervise::campaign;
 
 /// Checks again and again. Ctrl+C is the normal end (A62).
 pub(super) async fn run(args: &MonitorArgs, session: &Session, face: &mut Face) -> Ended {
@@ -40,9 +43,12 @@ pub(super) async fn run(args: &MonitorArgs, session: &Session, face: &mut Face) 
         face.out.report(&monitor_header(args.service.as_deref(), args.interval));
     }
     session.handle.settled().await?;
+    // While nobody else does, this acts on its own: what is unhealthy is restarted while it looks (R128).
+    let mut beside = JoinSet::new();
+    let (leadership, _leader) = watch::channel(None);
+    let registry = session.registry.source.file();
+    beside.spawn(campaign(session.layout.clone(), LeaderKind::Monitor, registry, session.handle.clone(), leadership));
     let mut events = session.handle.events();
-    // R128: what is unhealthy is restarted while this looks.
-    session.handle.lead(Role::Leader).await?;
     // From start to start: a slow check shifts nothing, and one that takes longer than the interval leaves out what it missed.
     let mut ticks = interval(Duration::from_secs(args.interval));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);

@@ -1,6 +1,6 @@
 //! What changes: the engine's event stream, resumed after it was lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -10,58 +10,65 @@ use futures::StreamExt as _;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
-use super::container::SERVICE_LABEL;
-use super::engine::{Engine, Refusal};
-use super::look::event_time;
+use super::patience::Retry;
+use super::{Engine, Refusal, event_time};
 use crate::model::ServiceId;
 
 /// Hints on their way to the engine of ours.
 const CAPACITY: usize = 64;
-/// The first pause before the stream is opened again.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The pause grows up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A stream begins this long before it is opened: nothing falls between a look and the stream, also when the clocks differ a little.
 /// What is heard twice is looked at twice, and that is all.
 const OVERLAP: Duration = Duration::from_secs(5);
 
+/// By what a container's events are recognized as a service's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Signature {
+    /// The container's name: one that is not ours but has the name matters too.
+    pub(crate) name: Option<String>,
+    /// Labels that the container has, all of them.
+    pub(crate) labels: Vec<(&'static str, String)>,
+}
+
+impl Signature {
+    /// `names` are all that the event tells: a rename tells two.
+    fn is_of(&self, names: &[&str], attributes: &HashMap<String, String>) -> bool {
+        let has = |(label, value): &(&str, String)| attributes.get(*label) == Some(value);
+        self.name.as_deref().is_some_and(|name| names.contains(&name))
+            || (!self.labels.is_empty() && self.labels.iter().all(has))
+    }
+}
+
 /// Which containers are of interest. Std locks: held for moments, never across an await.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
-    /// By container name.
-    known: Mutex<BTreeMap<String, ServiceId>>,
+pub(crate) struct Watch {
+    known: Mutex<BTreeMap<ServiceId, Signature>>,
     grew: Notify,
     tasks: Mutex<JoinSet<()>>,
 }
 
 impl Watch {
     /// Remembers a service that was looked at. The first one makes the stream be opened.
-    pub(super) fn know(&self, id: &ServiceId, container_name: &str) {
+    pub(crate) fn know(&self, id: &ServiceId, signature: Signature) {
         let mut known = held(&self.known);
-        if known.get(container_name) != Some(id) {
-            known.insert(container_name.to_owned(), id.clone());
+        if known.get(id) != Some(&signature) {
+            known.insert(id.clone(), signature);
             self.grew.notify_one();
         }
     }
 
     fn all(&self) -> Vec<ServiceId> {
-        held(&self.known).values().cloned().collect()
+        held(&self.known).keys().cloned().collect()
     }
 
-    /// Whom an event concerns: by name, since a container that is not ours but has the name matters too.
+    /// Whom an event concerns.
     fn concerned(&self, event: EventMessage) -> Vec<ServiceId> {
         let attributes = event.actor.and_then(|actor| actor.attributes).unwrap_or_default();
         // A rename tells the old name with a slash.
         let names = ["name", "oldName"].map(|key| attributes.get(key).map(|name| name.trim_start_matches('/')));
-        let label = attributes.get(SERVICE_LABEL);
+        let names: Vec<&str> = names.into_iter().flatten().collect();
         let known = held(&self.known);
-        known
-            .iter()
-            .filter(|(name, id)| {
-                names.iter().flatten().any(|named| named == name) || label.is_some_and(|label| label == id.as_str())
-            })
-            .map(|(_, id)| id.clone())
-            .collect()
+        let concerned = known.iter().filter(|(_, signature)| signature.is_of(&names, &attributes));
+        concerned.map(|(id, _)| id.clone()).collect()
     }
 }
 
@@ -71,7 +78,7 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A new receiver of names. The task behind it ends when nobody listens.
-pub(super) fn subscribe(watch: &Arc<Watch>, engine: &Arc<Engine>) -> mpsc::Receiver<ServiceId> {
+pub(crate) fn subscribe(watch: &Arc<Watch>, engine: &Arc<Engine>) -> mpsc::Receiver<ServiceId> {
     let (to, receiver) = mpsc::channel(CAPACITY);
     let (weak, engine) = (Arc::downgrade(watch), Arc::clone(engine));
     held(&watch.tasks).spawn(async move {
@@ -93,12 +100,12 @@ pub(super) fn subscribe(watch: &Arc<Watch>, engine: &Arc<Engine>) -> mpsc::Recei
 }
 
 async fn listen(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>) {
-    let mut pause = FIRST_PAUSE;
+    let mut retry = Retry::new(engine);
     let mut was_lost = false;
     loop {
         match follow(watch, engine, to, was_lost).await {
             Ok(()) => {
-                pause = FIRST_PAUSE;
+                retry.succeeded();
                 was_lost = false;
             }
             Err(refusal) => tracing::debug!(why = refusal.words(), "docker's events cannot be heard"),
@@ -108,8 +115,7 @@ async fn listen(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>) {
             tell(to, watch.all()).await;
         }
         was_lost = true;
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        retry.wait().await;
     }
 }
 
@@ -117,8 +123,10 @@ async fn listen(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>) {
 async fn follow(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>, was_lost: bool) -> Result<(), Refusal> {
     let docker = engine.stream().await?;
     let since = SystemTime::now() - OVERLAP;
-    docker.ping().await.map_err(|error| engine.refusal(&error))?;
-    let words = ["create", "start", "die", "stop", "pause", "unpause", "destroy", "rename"].map(str::to_owned);
+    // The stream itself says nothing before something happens.
+    engine.ask().await?.ping().await.map_err(|error| engine.refusal(&error))?;
+    let words = ["create", "start", "die", "stop", "pause", "unpause", "destroy", "rename", "health_status"];
+    let words = words.map(str::to_owned);
     let filters = [("type".to_owned(), vec!["container".to_owned()]), ("event".to_owned(), words.to_vec())].into();
     let options = EventsOptionsBuilder::default().since(&event_time(since)).filters(&filters).build();
     let mut events = std::pin::pin!(docker.events(Some(options)));
@@ -126,7 +134,15 @@ async fn follow(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>, wa
         // It answers again.
         tell(to, watch.all()).await;
     }
-    while let Some(event) = events.next().await {
+    loop {
+        let event = match engine.unless_gone(events.next()).await {
+            Ok(Some(event)) => event,
+            Ok(None) => break,
+            Err(refusal) => {
+                tracing::debug!(why = refusal.words(), "docker fell silent");
+                break;
+            }
+        };
         match event {
             Ok(event) => tell(to, watch.concerned(event)).await,
             Err(error) => {

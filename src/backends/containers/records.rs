@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::DockerBackend;
-use super::look::Container;
 use crate::engine::ports::{BackendError, ErrorKind};
 use crate::model::ServiceId;
 use crate::store::directory::{self, Durability};
-use crate::store::lock;
-use crate::store::state::{Phase, ServiceRecord, Wanted};
+use crate::store::state::{ComposeRecord, Phase, ServiceRecord, Wanted};
+use crate::store::state_reader::{self, Found};
+use crate::store::{Layout, lock};
 
 /// How long is waited for another copy that acts on the same service at this moment.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -19,9 +18,42 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// From one try for the lock to the next.
 const PAUSE: Duration = Duration::from_millis(10);
 
-impl DockerBackend {
+/// The state files of one home.
+#[derive(Debug, Clone)]
+pub(crate) struct Records {
+    layout: Layout,
+}
+
+/// What is written of a run, beside what was asked.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Run {
+    /// When it began, in milliseconds since 1970.
+    pub(crate) started_at: Option<u64>,
+    /// A number that changes with what its container was made from.
+    pub(crate) spec_hash: u64,
+    /// Where a Compose service's containers are.
+    pub(crate) compose: Option<ComposeRecord>,
+}
+
+impl Records {
+    /// Of the home with this layout.
+    pub(crate) fn new(layout: Layout) -> Self {
+        Self { layout }
+    }
+
+    /// What was recorded of this service, with what is worth knowing about that.
+    pub(crate) fn read(&self, id: &ServiceId) -> (Option<Box<ServiceRecord>>, Vec<String>) {
+        let path = self.layout.state_file(id);
+        match state_reader::read(&path) {
+            Ok(Found::Record(record, _, _)) => (Some(record), Vec::new()),
+            Ok(Found::Nothing) => (None, Vec::new()),
+            Ok(Found::Unusable(why)) => (None, vec![format!("{} cannot be used: {why}", path.display())]),
+            Err(error) => (None, vec![format!("{}: {error}", path.display())]),
+        }
+    }
+
     /// Takes the service's lock: one copy acts at a time, and no instance of binary mode lives. Cancel safe.
-    pub(super) async fn locked(&self, id: &ServiceId) -> Result<File, BackendError> {
+    pub(crate) async fn locked(&self, id: &ServiceId) -> Result<File, BackendError> {
         directory::prepare(&self.layout).map_err(|unusable| BackendError {
             kind: ErrorKind::Misconfigured,
             message: unusable.to_string(),
@@ -52,13 +84,8 @@ impl DockerBackend {
     }
 
     /// Writes what is wanted, for every copy of the tool. Wants the lock to be held.
-    pub(super) fn write(
-        &self,
-        _lock: &File,
-        id: &ServiceId,
-        phase: Phase,
-        container: Option<&Container>,
-    ) -> Result<(), BackendError> {
+    pub(crate) fn write(&self, _lock: &File, id: &ServiceId, phase: Phase, run: Run) -> Result<(), BackendError> {
+        let Run { started_at, spec_hash, compose } = run;
         let wanted = match phase {
             Phase::Starting | Phase::Running | Phase::Clearing | Phase::Backoff | Phase::Failed => Wanted::Up,
             Phase::Stopping | Phase::Stopped => Wanted::Down,
@@ -68,15 +95,16 @@ impl DockerBackend {
             wanted,
             shim: None,
             service: None,
-            started_at: container.and_then(Container::started_millis),
+            started_at,
             restarts: 0,
             failures: 0,
             streak: 0,
             exits: Vec::new(),
             next_attempt: None,
-            spec_hash: container.and_then(|it| u64::from_str_radix(&it.spec_hash, 16).ok()).unwrap_or_default(),
+            spec_hash,
             dropped_bytes: 0,
             failure: None,
+            compose,
         };
         let path = self.layout.state_file(id);
         directory::replace(&path, record.to_json().as_bytes(), Durability::Durable).map_err(|error| BackendError {
