@@ -68,7 +68,7 @@ async fn a_port_in_use_and_services_it_depends_on_are_told_before_the_start() {
     let port = taken.local_addr().expect("address").port();
     let image = &it.name;
     it.write(&format!(
-        "  app:\n    image: {image}\n    command: {GOOD}\n    network_mode: bridge\n    ports: [\"127.0.0.1:{port}:80\"]\n    depends_on: [db]\n{}",
+        "  app:\n    image: {image}\n    command: {GOOD}\n    ports: [\"127.0.0.1:{port}:80\"]\n    depends_on: [db]\n{}",
         it.definition("db", GOOD, "")
     ));
     let requirements = it.another_backend().requirements(&it.spec).await;

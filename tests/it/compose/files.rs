@@ -38,15 +38,14 @@ async fn the_project_of_a_moved_file_stays_the_same_so_that_its_containers_are_s
     it.compose_spec().compose_file = file;
     it.compose_spec().project_name = None;
     let project = format!("{}here", it.name);
-    it.start().await.expect("starts");
+    let running = it.start().await.expect("starts").instance;
     assert_eq!(it.containers(&project, "app", &[]).len(), 1);
-    let running = it.observe().await;
 
     let elsewhere = it.home.path().join("elsewhere");
     fs::rename(&directory, &elsewhere).expect("rename");
     it.compose_spec().compose_file = elsewhere.join("compose.yaml");
     let observed = it.observe().await;
-    assert_eq!(observed.presence.clone(), running.presence, "{observed:?}");
+    assert!(matches!(&observed.presence, Presence::Present { instance, .. } if *instance == running), "{observed:?}");
     assert_eq!(start_with(&it.another_backend(), &it.spec).await.expect("found").origin, LaunchOrigin::FoundRunning);
     let requirements = it.another_backend().requirements(&it.spec).await;
     let kept = provisioning::preflight::Requirement::ComposeProject { kept: project.clone(), own: "elsewhere".into() };
