@@ -126,12 +126,21 @@ async fn without_compose_the_check_and_the_start_name_the_package_and_the_state_
 async fn a_program_that_asks_gets_no_answer_and_one_that_hangs_is_ended_with_its_children() {
     let Some(it) = StandIns::new() else { return };
     // A prompt meets the end of its input at once; what was inherited from us is not open in it.
-    it.program("docker-compose", &SECOND.replace("echo \"Error", "read answer || echo \"Error: nobody answers (${answer:-nothing})\" >&2; echo \"Error"));
+    it.program(
+        "docker-compose",
+        &SECOND.replace(
+            "echo \"Error",
+            "read answer || echo \"Error: nobody answers (${answer:-nothing})\" >&2; echo \"Error",
+        ),
+    );
     it.program("docker", NO_PLUGIN);
     let error = start_with(&it.backend(), &it.spec).await.expect_err("the stand-in starts nothing");
     assert!(error.message.contains("nobody answers (nothing)"), "{error:?}");
 
-    it.program("docker-compose", &SECOND.replace("echo \"Error", "sleep 1000 & echo $! > $here/child; wait; echo \"Error"));
+    it.program(
+        "docker-compose",
+        &SECOND.replace("echo \"Error", "sleep 1000 & echo $! > $here/child; wait; echo \"Error"),
+    );
     let layout = Layout::new(it.home.path().join("services"));
     let places = Places { layout: layout.clone(), home: None, docker_host: None, kubeconfig: None };
     let mut path = it.home.path().join("bin").into_os_string();
