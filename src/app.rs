@@ -6,28 +6,34 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::{BoxFuture, FutureExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use self::adapters::Adapters;
 use crate::backends::ByMode;
 use crate::backends::binary::{BinaryBackend, Settings, ShimProgram};
-use crate::cli::{self, ConsoleKind, Exit, Purpose, Root, Session, Setup, SetupError};
+use crate::cli::{self, ConsoleKind, Exit, HomePlaces, Purpose, Root, Session, Setup, SetupError, Watched};
 use crate::config::{self, Environment, Fingerprint, Found};
 use crate::engine::handle::Handle;
 use crate::engine::operation::{Request, Targets, Verb};
-use crate::engine::ports::OutputSource;
+use crate::engine::ports::{OutputSource, UsageSource};
 use crate::engine::{self, Options, Ports};
 use crate::health::Prober;
 use crate::host::{Places, System};
 use crate::lifecycle::machine::{Probing, Tending};
 use crate::logs::tracing::{PaneLayer, Sink};
 use crate::logs::{AllLogs, FileLogs};
-use crate::model::{Actor, Mode, Registry, RegistrySource, Role, ServiceId, StopHow};
+use crate::model::{
+    Actor, Happening, LeaderKind, Leadership, Mode, Registry, RegistrySource, Role, ServiceId, StopHow,
+};
 use crate::report::Style;
 use crate::store::handover::Rotation;
-use crate::store::{Layout, SERVICES_DIR_VARIABLE, Timeline};
+use crate::store::{Layout, Records, SERVICES_DIR_VARIABLE};
+use crate::supervise::{self, Background, Ensured};
 use crate::tui::{self, ConsoleError, ConsoleOptions, Opening, RegistryDesk};
 use crate::{demo, logs};
 
@@ -63,6 +69,28 @@ impl Root for App {
             Ok(open(setup, &environment, layout, Probing::WhileStarting)?.session)
         }
         .boxed()
+    }
+
+    fn watched<'a>(&'a self, setup: &'a Setup) -> BoxFuture<'a, Result<Watched, SetupError>> {
+        async move {
+            let environment = Environment::from_process();
+            let layout = layout(&environment)?;
+            log_to(setup.purpose, &layout, None);
+            let Opened { session, found, seen } = open(setup, &environment, layout, Probing::WhileStarting)?;
+            Ok(Watched { session, edits: edits(found, seen, environment) })
+        }
+        .boxed()
+    }
+
+    fn home(&self) -> Result<HomePlaces, SetupError> {
+        let environment = Environment::from_process();
+        let variable = |name: &str| environment.variables.get(OsStr::new(name)).map(PathBuf::from);
+        Ok(HomePlaces {
+            layout: layout(&environment)?,
+            moved_to: variable(SERVICES_DIR_VARIABLE).filter(|path| !path.as_os_str().is_empty()),
+            config_home: variable("XDG_CONFIG_HOME"),
+            home: environment.home,
+        })
     }
 
     fn console<'a>(&'a self, setup: &'a Setup, kind: ConsoleKind) -> BoxFuture<'a, Result<Exit, SetupError>> {
@@ -101,8 +129,17 @@ async fn run_console(
 ) -> Result<Exit, SetupError> {
     let own_log = tui::OwnLog::new();
     log_to(setup.purpose, &layout, Some(Box::new(own_log.layer())));
-    let Opened { session, found, seen } = open(setup, environment, layout, Probing::Continuous)?;
+    let Opened { mut session, found, seen } = open(setup, environment, layout, Probing::Continuous)?;
+    if kind == ConsoleKind::Demo {
+        session.background = Background::off(&session.layout);
+    }
     let variable = |name: &str| environment.variables.get(OsStr::new(name)).map(|value| value.to_string_lossy().into());
+    let mut beside_the_console = JoinSet::new();
+    let explains = Arc::new(AtomicBool::new(false));
+    if session.background.is_on() {
+        beside_the_console.spawn(look_after(session.handle.clone(), session.background.clone(), Arc::clone(&explains)));
+    }
+    let leadership = lead_while_open(&session, &mut beside_the_console);
     let options = ConsoleOptions {
         icons: match setup.style {
             Style::Ascii => tui::IconSet::Ascii,
@@ -116,9 +153,11 @@ async fn run_console(
             (ConsoleKind::Registry, None) | (ConsoleKind::Demo, _) => String::new(),
         },
         logs: Arc::new(tui::LogsByMode::new(session.layout, session.handle.clone(), session.output)),
+        usage: session.usage,
         desk: Arc::new(Desk { found, seen, environment: environment.clone() }),
         editor: tui::Editor::find(variable),
         own_log,
+        leadership,
         opening: match kind {
             ConsoleKind::Registry => Opening::Look,
             ConsoleKind::Demo => Opening::StartAll,
@@ -126,6 +165,7 @@ async fn run_console(
     };
     let handle = session.handle.clone();
     let left = tui::run_console(session.handle, options).await;
+    beside_the_console.shutdown().await;
     if kind == ConsoleKind::Demo {
         stop_all(&handle).await;
     }
@@ -135,12 +175,53 @@ async fn run_console(
                 ConsoleKind::Registry => exit.to_string(),
                 ConsoleKind::Demo => "The demo has ended, and its services with it.".to_owned(),
             };
-            cli::Printer::of_process().report(&format!("{farewell}\n"));
+            let mut printer = cli::Printer::of_process();
+            printer.report(&format!("{farewell}\n"));
+            if explains.load(Ordering::Relaxed) {
+                printer.error(&cli::looked_after_note(setup.program));
+            }
             Ok(Exit::Done)
         }
         Err(error @ ConsoleError::NotATerminal) => Err(SetupError { message: error.to_string(), remedy: None }),
         Err(error @ ConsoleError::Terminal(_)) => {
             Err(SetupError { message: format!("failed to {}", chain(&error)), remedy: None })
+        }
+    }
+}
+
+/// Leads as long as the console is open and nobody who goes before it does.
+fn lead_while_open(session: &Session, tasks: &mut JoinSet<()>) -> watch::Receiver<Option<Leadership>> {
+    let (sender, leadership) = watch::channel(None);
+    let registry = session.registry.source.file();
+    tasks.spawn(supervise::campaign(
+        session.layout.clone(),
+        LeaderKind::Console,
+        registry,
+        session.handle.clone(),
+        sender,
+    ));
+    leadership
+}
+
+/// Starts `supervise` in the background when something is started here, so that somebody leads when the console is closed. Says in
+/// `explains` whether that has to be told.
+async fn look_after(handle: Handle, background: Background, explains: Arc<AtomicBool>) {
+    let mut events = handle.events();
+    drop(handle);
+    loop {
+        let is_ours = match events.recv().await {
+            Ok(event) => matches!(event.what, Happening::Started(_)) && event.actor == Actor::Console,
+            // What was missed may have been a start.
+            Err(RecvError::Lagged(_)) => true,
+            Err(RecvError::Closed) => return,
+        };
+        if !is_ours {
+            continue;
+        }
+        match background.ensure() {
+            Ok(Ensured::StartedForTheFirstTime) => explains.store(true, Ordering::Relaxed),
+            Ok(Ensured::Nothing | Ensured::Started) => {}
+            Err(error) => tracing::warn!(%error, "supervise could not be started in the background"),
         }
     }
 }
@@ -214,13 +295,31 @@ fn open(setup: &Setup, environment: &Environment, layout: Layout, probing: Probi
         Purpose::Observe => Tending::No,
         Purpose::Operate => Tending::Yes,
     };
-    let (ports, output) = ports(environment, &layout)?;
+    let Assembled { ports, output, usage } = ports(environment, &layout)?;
+    let background = match setup.purpose {
+        Purpose::Observe => Background::off(&layout),
+        Purpose::Operate => {
+            Background::new(&layout, &registry, |name| environment.variables.get(OsStr::new(name)).cloned())
+        }
+    };
     let handle = engine::spawn(registry.clone(), ports, Options { probing, tending, role: Role::Follower });
-    Ok(Opened { session: Session { registry: Arc::new(registry), handle, layout, output }, found, seen })
+    Ok(Opened {
+        session: Session { registry: Arc::new(registry), handle, layout, output, usage, background },
+        found,
+        seen,
+    })
 }
 
-/// The adapters of this build, and where the output of those services comes from that write no log file.
-fn ports(environment: &Environment, layout: &Layout) -> Result<(Ports, Arc<dyn OutputSource>), SetupError> {
+/// The adapters of this build.
+struct Assembled {
+    ports: Ports,
+    /// Where the output of those services comes from that write no log file.
+    output: Arc<dyn OutputSource>,
+    /// What services use of the machine.
+    usage: Arc<dyn UsageSource>,
+}
+
+fn ports(environment: &Environment, layout: &Layout) -> Result<Assembled, SetupError> {
     let unusable = |what: &str, error: std::io::Error| SetupError {
         message: format!("{what}: {error}"),
         remedy: Some("/proc must be mounted and readable".to_owned()),
@@ -236,19 +335,23 @@ fn ports(environment: &Environment, layout: &Layout) -> Result<(Ports, Arc<dyn O
         docker_host: variable("DOCKER_HOST"),
         kubeconfig: variable("KUBECONFIG"),
     };
-    let adapters =
-        Adapters { backend: ByMode::new().with(Mode::Binary, Arc::new(binary)), host: Arc::new(System::new(places)) };
+    let binary = Arc::new(binary);
+    let adapters = Adapters {
+        backend: ByMode::new().with(Mode::Binary, binary.clone()).with_usage(Mode::Binary, binary),
+        host: Arc::new(System::new(places)),
+    };
     let Adapters { backend, host } = adapters.with_engines(environment, layout);
     let backend = Arc::new(backend);
     let output: Arc<dyn OutputSource> = backend.clone();
+    let usage: Arc<dyn UsageSource> = backend.clone();
     let ports = Ports {
         backend,
         probe: Arc::new(Prober::new()),
         host,
-        store: Arc::new(Timeline::new(layout)),
+        store: Arc::new(Records::new(layout)),
         logs: Arc::new(AllLogs::new(FileLogs::new(layout.clone()), Arc::clone(&output))),
     };
-    Ok((ports, output))
+    Ok(Assembled { ports, output, usage })
 }
 
 /// Keeps the registry for the console.
@@ -283,23 +386,28 @@ fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> BoxFu
     .boxed()
 }
 
+/// Every load of the registry from now on that differs from the one before, until the receiver is dropped.
+fn edits(found: Found, seen: Fingerprint, environment: Environment) -> mpsc::Receiver<Registry> {
+    let (sender, edits) = mpsc::channel(1);
+    let mut watch = config::watch(found, seen, environment);
+    tokio::spawn(async move {
+        loop {
+            let load = tokio::select! {
+                load = watch.next() => load,
+                () = sender.closed() => None,
+            };
+            let Some(load) = load else { return };
+            if sender.send(load).await.is_err() {
+                return;
+            }
+        }
+    });
+    edits
+}
+
 impl RegistryDesk for Desk {
     fn edits(&self) -> mpsc::Receiver<Registry> {
-        let (sender, edits) = mpsc::channel(1);
-        let mut watch = config::watch(self.found.clone(), self.seen, self.environment.clone());
-        tokio::spawn(async move {
-            loop {
-                let load = tokio::select! {
-                    load = watch.next() => load,
-                    () = sender.closed() => None,
-                };
-                let Some(load) = load else { return };
-                if sender.send(load).await.is_err() {
-                    return;
-                }
-            }
-        });
-        edits
+        edits(self.found.clone(), self.seen, self.environment.clone())
     }
 
     fn load(&self) -> BoxFuture<'static, Registry> {

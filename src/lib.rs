@@ -16,10 +16,12 @@ pub mod host;
 pub mod lifecycle;
 pub mod logs;
 pub mod model;
+mod net;
 pub mod preflight;
 pub mod report;
 pub mod shim;
 pub mod store;
+pub mod supervise;
 #[cfg(test)]
 pub mod testkit;
 pub mod tui;

@@ -3,6 +3,8 @@
 pub mod binary;
 mod by_mode;
 #[cfg(feature = "docker")]
+pub mod compose;
+#[cfg(feature = "docker")]
 mod containers;
 #[cfg(feature = "docker")]
 pub mod docker;
@@ -10,5 +12,7 @@ pub mod docker;
 pub mod kubernetes;
 #[cfg(any(feature = "docker", feature = "kubernetes"))]
 mod lock;
+#[cfg(feature = "remote")]
+pub mod remote;
 
 pub use by_mode::ByMode;

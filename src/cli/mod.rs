@@ -18,7 +18,8 @@ mod sign;
 mod tests;
 
 pub use exit::Exit;
+pub use names::looked_after_note;
 pub use print::Printer;
 pub use program::{Program, command};
 pub use run::run;
-pub use session::{ConsoleKind, Purpose, Root, Session, Setup, SetupError};
+pub use session::{ConsoleKind, HomePlaces, Purpose, Root, Session, Setup, SetupError, Watched};

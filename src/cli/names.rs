@@ -87,6 +87,15 @@ fn near_of<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str>
     scored.into_iter().take(MAX_NEAR).map(|(_, known)| known).collect()
 }
 
+/// What a person is told once in each home: that something goes on in the background, and how to end it.
+pub fn looked_after_note(program: Program) -> String {
+    let name = program.name();
+    format!(
+        "note: `{name} supervise` now looks after the services in the background; `{name} supervise stop` ends it, \
+         `auto = false` below [supervise] in the registry keeps it from being started"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::resolve;

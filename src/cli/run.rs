@@ -19,6 +19,7 @@ use super::program::{Program, command};
 use super::session::{ConsoleKind, Face, Purpose, Root, Session, Setup, SetupError};
 use crate::model::{Code, RegistrySource};
 use crate::report::Style;
+use crate::supervise;
 
 /// The console's runtime needs a second thread so that a slow draw delays no service; commands do with the one they have.
 const CONSOLE_WORKERS: usize = 2;
@@ -68,6 +69,19 @@ fn dispatch(root: &dyn Root, cli: Cli, program: Program, original_umask: u32) ->
     match &cli.command {
         Some(Command::Completions(args)) => complete::print_script(args.shell, program, &mut face.out),
         Some(Command::Man(args)) => man::run(args.directory.as_deref(), program, &mut face.out),
+        Some(Command::Supervise(args)) => {
+            // Nothing is open yet, and no thread runs.
+            if args.detached
+                && let Err(error) = supervise::detach()
+            {
+                face.out.error(&format!("failed to leave the terminal: {error}"));
+                return Exit::Failed;
+            }
+            on_one_thread(&mut face, async |face| match commands::supervise(args, root, &setup, face).await {
+                Ok(exit) => exit,
+                Err(error) => cannot_begin(face, &error),
+            })
+        }
         Some(_) => on_one_thread(&mut face, async |face| with_session(root, &setup, face, &cli).await),
         None if cli.console.once => on_one_thread(&mut face, async |face| with_session(root, &setup, face, &cli).await),
         None => {
@@ -100,12 +114,14 @@ fn purpose(command: &Command) -> Purpose {
         Command::Services(ServicesCommand::Ensure(_)) => Purpose::Operate,
         // A typing error starts nothing, and so writes nothing.
         Command::Operation(words) => acts(words.first().is_none_or(|name| commands::find_operation(name).is_none())),
+        Command::Supervise(args) => acts(args.command.is_some()),
         Command::Doctor(_)
         | Command::Platform(PlatformCommand::Status(_) | PlatformCommand::Health(_) | PlatformCommand::Logs(_))
         | Command::Services(
             ServicesCommand::List(_)
             | ServicesCommand::Status(_)
             | ServicesCommand::Health(_)
+            | ServicesCommand::History(_)
             | ServicesCommand::Logs(_)
             | ServicesCommand::Check(_)
             | ServicesCommand::Dependencies(_)
@@ -188,8 +204,8 @@ pub(super) async fn execute(cli: &Cli, session: &Session, face: &mut Face) -> Ex
         Some(Command::Services(command)) => commands::services(command, session, face).await,
         Some(Command::Events(args)) => commands::events(args, session, face).await,
         Some(Command::Operation(words)) => commands::operation(words, session, face).await,
-        // Answered before a session was opened: they need no registry and no home.
-        Some(Command::Completions(_) | Command::Man(_)) => Ok(Exit::Done),
+        // Answered before a session was opened.
+        Some(Command::Completions(_) | Command::Man(_) | Command::Supervise(_)) => Ok(Exit::Done),
     };
     match exit {
         Ok(Exit::Done) if face.out.has_failed() => Exit::Failed,

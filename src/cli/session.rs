@@ -6,15 +6,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use tokio::sync::mpsc;
 
 use super::exit::Exit;
 use super::print::Printer;
 use super::program::Program;
 use crate::engine::handle::Handle;
-use crate::engine::ports::OutputSource;
+use crate::engine::ports::{OutputSource, UsageSource};
 use crate::model::Registry;
 use crate::report::Style;
 use crate::store::Layout;
+use crate::supervise::Background;
 
 /// What a face needs to know of the way it was called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +53,32 @@ pub struct Session {
     pub layout: Layout,
     /// Where the output of services comes from that write to no log file of ours.
     pub output: Arc<dyn OutputSource>,
+    /// What services use of the machine.
+    pub usage: Arc<dyn UsageSource>,
+    /// The way to a `supervise` in the background.
+    pub background: Background,
+}
+
+/// A session whose registry is watched.
+#[derive(Debug)]
+pub struct Watched {
+    /// The session.
+    pub session: Session,
+    /// Every load from now on that differs from the one before, good or bad.
+    pub edits: mpsc::Receiver<Registry>,
+}
+
+/// Where the files of a home are.
+#[derive(Debug, Clone)]
+pub struct HomePlaces {
+    /// Of services.
+    pub layout: Layout,
+    /// Where the environment moved them to, if it did.
+    pub moved_to: Option<PathBuf>,
+    /// The user's home.
+    pub home: Option<PathBuf>,
+    /// `XDG_CONFIG_HOME`.
+    pub config_home: Option<PathBuf>,
 }
 
 /// Why no session could be opened: a matter of configuration (exit code 2).
@@ -83,6 +111,18 @@ pub trait Root {
     /// # Errors
     /// [`SetupError`] when there is no home to work in; a registry that cannot be used is no error here, see [`Session::registry`].
     fn session<'a>(&'a self, setup: &'a Setup) -> BoxFuture<'a, Result<Session, SetupError>>;
+
+    /// The same, and watches the registry's file.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    fn watched<'a>(&'a self, setup: &'a Setup) -> BoxFuture<'a, Result<Watched, SetupError>>;
+
+    /// Where the files are; opens nothing.
+    ///
+    /// # Errors
+    /// [`SetupError`] when there is no home.
+    fn home(&self) -> Result<HomePlaces, SetupError>;
 
     /// Runs the console until the person leaves it. Called inside a multi-threaded runtime, with a terminal on both sides.
     ///

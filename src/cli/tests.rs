@@ -66,10 +66,12 @@ impl Typist {
         std::fs::create_dir(layout.logs()).unwrap();
         Self {
             session: Session {
+                background: crate::supervise::Background::off(&layout),
                 registry: Arc::new(registry),
                 handle,
                 layout,
                 output: Arc::new(crate::engine::ports::NoOutput),
+                usage: Arc::new(crate::engine::ports::NoUsage),
             },
             world,
             _home: home,

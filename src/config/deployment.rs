@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::model::{
     BinarySpec, Code, ComposeSpec, Deployment, DockerSpec, KubernetesSpec, Mode, PublishedPort, RemoteSpec, Secret,
-    ServiceId,
+    ServiceId, is_loopback_url,
 };
 
 use super::document::quoted;
@@ -184,7 +184,12 @@ fn remote(reader: &mut Reader<'_>, parent: &mut Section<'_>, traces: &mut Traces
     let mut section = reader.required_section(parent, "remote", "mode `remote` needs its `endpoint`")?;
     let endpoint = reader.required_text(&mut section, "endpoint");
     let tls_enabled = reader.flag(&mut section, "tls_enabled");
-    let auth_token_path = path(traces, "auth_token_path", reader.filled_text(&mut section, "auth_token_path"));
+    let auth_token_path = reader.filled_text(&mut section, "auth_token_path");
+    let token_span = auth_token_path.as_ref().map(|text| text.span.clone());
+    let auth_token_path = path(traces, "auth_token_path", auth_token_path);
+    let ca_path = reader.filled_text(&mut section, "ca_path");
+    let ca_span = ca_path.as_ref().map(|text| text.span.clone());
+    let ca_path = path(traces, "ca_path", ca_path);
     let scheme = endpoint.as_ref().and_then(|text| check_url(reader, &section.path_of("endpoint"), text));
     let is_https = scheme == Some(Scheme::Https);
     if let (Some((flag, span)), Some(_)) = (tls_enabled.clone(), scheme)
@@ -195,11 +200,26 @@ fn remote(reader: &mut Reader<'_>, parent: &mut Section<'_>, traces: &mut Traces
         let finding = Finding::error(Code::Contradiction, message);
         reader.error(span, finding.hint("change one of the two, or leave tls_enabled out".to_owned()));
     }
+    if let (Some(span), Some(Scheme::Http)) = (ca_span, scheme) {
+        let message = format!("`{}` is given, but the endpoint begins with http://", section.path_of("ca_path"));
+        let finding = Finding::error(Code::Contradiction, message);
+        reader.error(span, finding.hint("use an https:// endpoint, or leave ca_path out".to_owned()));
+    }
+    if let (Some(span), Some(Scheme::Http), Some(text)) = (token_span, scheme, &endpoint)
+        && !is_loopback_url(&text.value)
+    {
+        let path = section.path_of("auth_token_path");
+        let message =
+            format!("`{path}` is given, but the endpoint begins with http://: the token would be sent in the clear");
+        let finding = Finding::error(Code::Contradiction, message);
+        reader.error(span, finding.hint("use an https:// endpoint, or leave auth_token_path out".to_owned()));
+    }
     reader.close(section);
     Some(RemoteSpec {
         endpoint: endpoint?.value,
         tls_enabled: tls_enabled.map_or(is_https, |(flag, _)| flag),
         auth_token_path,
+        ca_path,
     })
 }
 

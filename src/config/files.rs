@@ -32,6 +32,7 @@ fn path_of<'a>(deployment: &'a Deployment, field: &str) -> Option<&'a Path> {
         (Deployment::DockerCompose(compose), "compose_file") => Some(&compose.compose_file),
         (Deployment::Kubernetes(kubernetes), "manifests_path") => kubernetes.manifests_path.as_deref(),
         (Deployment::Remote(remote), "auth_token_path") => remote.auth_token_path.as_deref(),
+        (Deployment::Remote(remote), "ca_path") => remote.ca_path.as_deref(),
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 
-use crate::model::{Registry, RegistrySource};
+use crate::model::{AutoSupervise, Registry, RegistrySource};
 
 use super::findings::Findings;
 use super::ownership::Naming;
@@ -74,6 +74,7 @@ impl Found {
                 source: self.source.clone(),
                 services: Vec::new(),
                 set_aside: Vec::new(),
+                auto_supervise: AutoSupervise::On,
                 diagnostics: found,
             },
         };

@@ -26,6 +26,7 @@ mod parse;
 mod read;
 mod section;
 mod service;
+mod supervise;
 mod syntax;
 mod validate;
 mod watch;

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::model::{Code, Registry, RegistrySource, ServiceId};
+use crate::model::{AutoSupervise, Code, Registry, RegistrySource, ServiceId};
 
 use super::document::{Document, quoted};
 use super::findings::{Finding, Findings};
 use super::near::nearest;
 use super::section::{Reader, Section, shown_key};
 use super::service::{self, Located};
-use super::{Environment, files, read, syntax, validate};
+use super::{Environment, files, read, supervise, syntax, validate};
 
 /// The registry that the program carries (R34).
 pub const BUILT_IN: &str = include_str!("../../config/services.toml");
@@ -35,6 +35,7 @@ pub fn load(source: &RegistrySource, environment: &Environment) -> Registry {
             source: source.clone(),
             services: Vec::new(),
             set_aside: Vec::new(),
+            auto_supervise: AutoSupervise::On,
             diagnostics: findings.into_sorted(),
         },
     }
@@ -61,6 +62,7 @@ pub(super) fn parse_with(text: &str, file: Option<PathBuf>, environment: &Enviro
     let mut document = Document::new(text, file);
     let mut findings = Findings::default();
     let mut names = Names::default();
+    let mut auto_supervise = AutoSupervise::On;
     if let Some(at) = document.text.find('\0') {
         document.conceal(syntax::suspected_secrets(document.text));
         let message = format!("a NUL character at byte offset {}", document.place(at..at).span.start);
@@ -71,6 +73,7 @@ pub(super) fn parse_with(text: &str, file: Option<PathBuf>, environment: &Enviro
         let (root, errors) = DeTable::parse_recoverable(document.text);
         document.conceal(syntax::secrets(root.get_ref()));
         if errors.is_empty() {
+            auto_supervise = supervise::read(&document, root.get_ref(), &mut findings);
             read_services(&document, root.get_ref(), environment, &mut findings, &mut names);
             validate::check(&document, &names.services, &names.set_aside, &mut findings);
             if depth == Depth::Files {
@@ -85,6 +88,7 @@ pub(super) fn parse_with(text: &str, file: Option<PathBuf>, environment: &Enviro
         source,
         services: names.services.into_iter().map(|located| Arc::new(located.spec)).collect(),
         set_aside: names.set_aside,
+        auto_supervise,
         diagnostics: findings.into_sorted(),
     }
 }
@@ -107,12 +111,15 @@ fn read_services(
     names: &mut Names,
 ) {
     for (key, value) in root.iter() {
-        if key.get_ref() == "services" {
+        if key.get_ref() == "services" || key.get_ref() == "supervise" {
             continue;
         }
         let finding = Finding::warning(Code::UnknownKey, format!("unknown key `{}`", shown_key(key.get_ref())));
-        let near = nearest(key.get_ref(), ["services"]).filter(|_| value.get_ref().is_table());
-        let hint = near.map(|_| "did you mean `services`? the services below it are not read".to_owned());
+        let near = nearest(key.get_ref(), ["services", "supervise"]).filter(|_| value.get_ref().is_table());
+        let hint = near.map(|near| match near {
+            "services" => "did you mean `services`? the services below it are not read".to_owned(),
+            other => format!("did you mean `{other}`?"),
+        });
         findings.add(document, None, key.span(), finding.hint(hint));
     }
     let Some(services) = root.get("services") else { return };

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::graph::Graph;
-use crate::model::{Code, Deployment, Protocol, Registry, RegistrySource, ServiceId, ServiceSpec};
+use crate::model::{AutoSupervise, Code, Deployment, Protocol, Registry, RegistrySource, ServiceId, ServiceSpec};
 
 use super::document::Document;
 use super::findings::{Finding, Findings};
@@ -91,7 +91,13 @@ impl Check<'_> {
     fn cycles(&mut self, by_name: &HashMap<&str, usize>) {
         let services = self.services.iter().map(|located| Arc::new(located.spec.clone())).collect();
         let source = RegistrySource::BuiltIn;
-        let graph = Graph::new(&Registry { source, services, set_aside: Vec::new(), diagnostics: Vec::new() });
+        let graph = Graph::new(&Registry {
+            source,
+            services,
+            set_aside: Vec::new(),
+            auto_supervise: AutoSupervise::On,
+            diagnostics: Vec::new(),
+        });
         for cycle in graph.cycles().iter().take(MAX_CYCLES) {
             let services = self.services;
             let mut edges = cycle.windows(2).filter_map(|edge| match edge {

@@ -1,5 +1,6 @@
 //! One task per service: its machine, its backend calls, its probe timer.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -9,12 +10,15 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::memory::Memory;
 use super::ports::{Preparation, StopError};
 use super::supervisor::Ports;
-use crate::lifecycle::machine::{Effect, Input, Machine, Policy, StartEnd, Step, StopEnd, StopFailure, step};
+use crate::lifecycle::gap::{self, Clocks};
+use crate::lifecycle::machine::{Effect, Input, Machine, Policy, Probing, StartEnd, Step, StopEnd, StopFailure, step};
 use crate::model::{
-    Actor as Cause, EDITED_NOTE, Event, Happening, Health, HealthHistory, Launch, LaunchOrigin, ProbeOutcome, Role,
-    ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StartHow, StateKind, StopHow,
+    Actor as Cause, EDITED_NOTE, Event, Happening, Health, Instance, Launch, LaunchOrigin, ProbeOutcome, ProbeReport,
+    ProbeVerdict, Role, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StartHow, StateKind,
+    StopHow,
 };
 
 /// All services that start together probe at most this often.
@@ -38,6 +42,10 @@ pub(super) enum Order {
     AbandonStart,
     /// Do not run. News comes until [`News::StopEnded`].
     Stop { how: StopHow, cause: Cause, news: mpsc::Sender<(ServiceId, News)> },
+    /// It is unhealthy, and nothing that it needs is the reason.
+    Recover(Instance),
+    /// It is unhealthy, and something that it needs is not well.
+    HoldBack { instance: Instance, by: ServiceId, condition: String },
     /// The registry says something else now.
     Reconfigure(Arc<ServiceSpec>),
 }
@@ -55,8 +63,11 @@ pub(super) enum News {
 
 /// What the supervisor hears from all services.
 #[derive(Debug)]
-pub(super) struct Report {
-    pub(super) snapshot: Arc<ServiceSnapshot>,
+pub(super) enum Report {
+    /// How it is now.
+    Seen(Arc<ServiceSnapshot>),
+    /// It is unhealthy and would be restarted: is something that it needs the reason? Answered by an order.
+    Consult { service: ServiceId, instance: Instance },
 }
 
 /// The supervisor's way to an actor.
@@ -64,6 +75,14 @@ pub(super) struct Report {
 pub(super) struct Contact {
     pub(super) orders: mpsc::Sender<Order>,
     /// "Look again": many hints before the next look are one look.
+    pub(super) hint: Arc<Notify>,
+}
+
+/// An actor's ways in and out, but for its orders.
+pub(super) struct Ways {
+    pub(super) roles: watch::Receiver<Role>,
+    pub(super) reports: mpsc::Sender<Report>,
+    pub(super) events: broadcast::Sender<Event>,
     pub(super) hint: Arc<Notify>,
 }
 
@@ -117,7 +136,7 @@ pub(super) struct Actor {
     /// looked at, tended and stopped as what it is, even when the service is to run in another mode.
     launched: Option<Arc<ServiceSpec>>,
     machine: Machine,
-    history: Arc<HealthHistory>,
+    memory: Memory,
     ports: Ports,
     crowd: Crowd,
     is_counted_as_starting: bool,
@@ -128,6 +147,10 @@ pub(super) struct Actor {
     is_replacing: bool,
     /// What the launch that is under way fetches first.
     preparation: Option<Fetching>,
+    /// When something was last heard here.
+    clocks: Clocks,
+    /// When the probe that is under way has to have an answer.
+    probe_due: Option<std::time::Instant>,
     cause: Cause,
     start_news: Vec<mpsc::Sender<(ServiceId, News)>>,
     stop_news: Vec<mpsc::Sender<(ServiceId, News)>>,
@@ -140,22 +163,16 @@ pub(super) struct Actor {
 
 impl Actor {
     /// Makes the actor and the way to it; [`Actor::run`] is its life.
-    pub(super) fn new(
-        spec: Arc<ServiceSpec>,
-        policy: Policy,
-        ports: Ports,
-        crowd: Crowd,
-        roles: watch::Receiver<Role>,
-        reports: mpsc::Sender<Report>,
-        events: broadcast::Sender<Event>,
-        hint: Arc<Notify>,
-    ) -> Self {
+    pub(super) fn new(spec: Arc<ServiceSpec>, policy: Policy, ports: Ports, crowd: Crowd, ways: Ways) -> Self {
+        let Ways { roles, reports, events, hint } = ways;
         Self {
             machine: Machine::new(policy, Instant::now().into_std()),
             roles,
+            clocks: Clocks { awake: Instant::now().into_std(), boot: boot_time() },
+            probe_due: None,
+            memory: Memory::new(Arc::clone(&ports.store), &spec),
             spec,
             launched: None,
-            history: Arc::default(),
             ports,
             crowd,
             is_counted_as_starting: false,
@@ -186,6 +203,9 @@ impl Actor {
             Task(Result<Input, JoinError>),
             Prepared,
             Tick,
+        }
+        if self.machine.probing() == Probing::Continuous {
+            self.memory.read();
         }
         self.take_role();
         let observed = self.observe().await;
@@ -236,6 +256,7 @@ impl Actor {
     fn take_role(&mut self) {
         let role = *self.roles.borrow_and_update();
         self.machine.lead(role, Instant::now().into_std());
+        self.memory.lead(role);
     }
 
     fn obey(&mut self, order: Order, policy_of: &impl Fn(&ServiceSpec) -> Policy) {
@@ -260,13 +281,20 @@ impl Actor {
                 self.stop_news.push(news);
                 self.take(Input::StopRequested { how, grace: self.spec.startup.stop_timeout });
             }
+            Order::Recover(instance) => self.take(Input::RecoveryCleared { instance }),
+            Order::HoldBack { instance, by, condition } => {
+                self.take(Input::RecoveryHeldBack { instance, by, condition });
+            }
             Order::Reconfigure(spec) => {
                 self.machine.reconfigure(policy_of(&spec), Instant::now().into_std());
+                self.memory.reconfigure(&spec);
                 let launched = Arc::clone(self.instance_spec());
                 let is_outdated =
                     may_have_instance(self.machine.state()) && ServiceDiff::between(&launched, &spec).needs_restart();
                 self.launched = is_outdated.then_some(launched);
                 self.spec = spec;
+                // What it is now may be somewhere else.
+                self.hint.notify_one();
             }
         }
     }
@@ -283,16 +311,38 @@ impl Actor {
     /// Takes one input in and performs the effects.
     fn take(&mut self, input: Input) {
         let now = Instant::now().into_std();
-        if let Input::Probed { instance, outcome: ProbeOutcome::Answered(report) } = &input
-            && self.machine.state().instance() == Some(instance)
-            && self.machine.state().kind() == StateKind::Running
-        {
-            let mut history = (*self.history).clone();
-            history.push(report);
-            self.history = Arc::new(history);
+        self.notice_gap(now);
+        if let Input::Probed { .. } = input {
+            self.probe_due = None;
         }
+        let is_void = self.machine.is_probed_across_gap();
+        self.take_at(input, now, is_void);
+    }
+
+    /// Tells the machine when this program did not run for a while.
+    fn notice_gap(&mut self, now: std::time::Instant) {
+        let clocks = Clocks { awake: now, boot: boot_time() };
+        let due = self.machine.next_wake().into_iter().chain(self.probe_due).min();
+        let gap = gap::between(std::mem::replace(&mut self.clocks, clocks), clocks, due);
+        if let Some(gap) = gap {
+            tracing::info!(service = %self.spec.id, ?gap, "nothing ran here for a while");
+            let seed = RandomState::new().hash_one(&self.spec.id);
+            let probe_after = gap::pause_after(self.spec.health_check.interval, seed);
+            self.take_at(Input::Woke { probe_after }, now, false);
+        }
+    }
+
+    fn take_at(&mut self, input: Input, now: std::time::Instant, is_void: bool) {
+        let answer = if let Input::Probed { instance, outcome: ProbeOutcome::Answered(report) } = &input
+            && !(is_void && report.verdict == ProbeVerdict::Failed)
+        {
+            Some((instance.clone(), report.clone(), self.machine.state().health()))
+        } else {
+            None
+        };
         let Step { machine, effects } = step(self.machine.clone(), input, now);
         self.machine = machine;
+        self.remember(answer);
         if !may_have_instance(self.machine.state()) {
             self.launched = None;
         }
@@ -304,6 +354,18 @@ impl Actor {
         for effect in effects {
             self.perform(effect);
         }
+    }
+
+    /// What is seen of an instance before it is ready says how it starts, not how it is.
+    fn remember(&mut self, answer: Option<(Instance, ProbeReport, Health)>) {
+        let state = self.machine.state();
+        if let Some((instance, report, before)) = answer
+            && state.kind() == StateKind::Running
+            && state.instance() == Some(&instance)
+        {
+            self.memory.answered(&report, before, state.health());
+        }
+        self.memory.look(&self.machine);
     }
 
     fn count_starting(&mut self) {
@@ -359,8 +421,9 @@ impl Actor {
             }
             Effect::Probe { instance } => {
                 let (probe, spec) = (Arc::clone(&self.ports.probe), Arc::clone(&self.spec));
+                self.probe_due = Some(Instant::now().into_std() + spec.health_check.timeout);
                 self.tasks.spawn(async move {
-                    let outcome = probe.probe(&spec.health_check.check, spec.health_check.timeout).await;
+                    let outcome = probe.probe_service(&spec).await;
                     Input::Probed { instance, outcome }
                 });
             }
@@ -375,8 +438,26 @@ impl Actor {
                     Input::Tick
                 });
             }
+            Effect::Consult { instance } => {
+                let (reports, service) = (self.reports.clone(), self.spec.id.clone());
+                self.tasks.spawn(async move {
+                    // Where the supervisor is gone, everything ends.
+                    let _ = reports.send(Report::Consult { service, instance }).await;
+                    Input::Tick
+                });
+            }
+            Effect::Recover { instance } => {
+                let (backend, spec, hint) =
+                    (Arc::clone(&self.ports.backend), Arc::clone(self.instance_spec()), Arc::clone(&self.hint));
+                self.tasks.spawn(async move {
+                    let ordered = backend.recover(&spec, &instance).await;
+                    hint.notify_one();
+                    Input::RecoveryReported(ordered.map_err(|error| error.message))
+                });
+            }
             Effect::Tell(what) => {
-                let event = Event { at: SystemTime::now(), service: self.spec.id.clone(), what, actor: self.cause };
+                let actor = author(&what).unwrap_or(self.cause);
+                let event = Event { at: SystemTime::now(), service: self.spec.id.clone(), what, actor };
                 tracing::info!(service = %event.service, actor = %event.actor, "{}", event.what);
                 if self.is_ours_to_record(&event) {
                     self.ports.store.record(&event);
@@ -415,10 +496,14 @@ impl Actor {
             Happening::Adopted(_) | Happening::Started(_) | Happening::Stopped => event.actor != Cause::Outside,
             Happening::StartRequested
             | Happening::StopRequested
+            | Happening::Recovering { .. }
+            | Happening::HeldBack { .. }
+            | Happening::Escalated { .. }
             | Happening::BecameReady { .. }
             | Happening::NotReadyInTime { .. }
             | Happening::BecameHealthy
             | Happening::BecameUnhealthy { .. }
+            | Happening::BecameUnreachable { .. }
             | Happening::StartFailed { .. }
             | Happening::StopFailed { .. } => true,
         }
@@ -462,6 +547,7 @@ impl Actor {
         if self.launched.is_some() && !notes.iter().any(|note| note == EDITED_NOTE) {
             notes.push(EDITED_NOTE.to_owned());
         }
+        notes.extend(self.memory.note());
         let snapshot = ServiceSnapshot {
             spec: Arc::clone(&self.spec),
             intent: self.machine.intent(),
@@ -469,11 +555,12 @@ impl Actor {
             entered: self.machine.entered(),
             next_probe: self.machine.next_probe(),
             last_probe: self.machine.last_probe().cloned(),
-            history: Arc::clone(&self.history),
+            history: Arc::clone(self.memory.history()),
             restarts: self.machine.restarts(),
             last_exit: self.machine.last_exit(),
             preparing: self.preparation.as_ref().and_then(|fetching| fetching.words.borrow().clone()),
             notes,
+            facts: self.ports.backend.facts(self.instance_spec()),
         };
         if self.reported.as_ref().is_some_and(|reported| looks_the_same(reported, &snapshot)) {
             return;
@@ -481,7 +568,31 @@ impl Actor {
         let snapshot = Arc::new(snapshot);
         self.reported = Some(Arc::clone(&snapshot));
         // The supervisor ends before its actors only when everything ends.
-        let _ = self.reports.send(Report { snapshot }).await;
+        let _ = self.reports.send(Report::Seen(snapshot)).await;
+    }
+}
+
+/// Who does what nobody asked for; `None` for what somebody may have asked for.
+fn author(what: &Happening) -> Option<Cause> {
+    match what {
+        Happening::Recovering { .. }
+        | Happening::HeldBack { .. }
+        | Happening::Escalated { .. }
+        | Happening::RestartScheduled { .. }
+        | Happening::GaveUp { .. } => Some(Cause::Recovery),
+        Happening::StartRequested
+        | Happening::StopRequested
+        | Happening::Started(_)
+        | Happening::Adopted(_)
+        | Happening::BecameReady { .. }
+        | Happening::NotReadyInTime { .. }
+        | Happening::BecameHealthy
+        | Happening::BecameUnhealthy { .. }
+        | Happening::StartFailed { .. }
+        | Happening::Died { .. }
+        | Happening::BecameUnreachable { .. }
+        | Happening::Stopped
+        | Happening::StopFailed { .. } => None,
     }
 }
 
@@ -509,6 +620,7 @@ fn looks_the_same(a: &ServiceSnapshot, b: &ServiceSnapshot) -> bool {
         && a.last_exit == b.last_exit
         && a.preparing == b.preparing
         && a.notes == b.notes
+        && a.facts == b.facts
 }
 
 impl Drop for Actor {
@@ -517,6 +629,12 @@ impl Drop for Actor {
             self.crowd.n_starting.fetch_sub(1, Ordering::Relaxed);
         }
     }
+}
+
+/// The clock that goes on while the machine is suspended.
+fn boot_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// Cancel safe.

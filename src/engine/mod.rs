@@ -13,14 +13,18 @@
 
 mod actor;
 pub mod handle;
+mod memory;
 mod operate;
 pub mod operation;
 pub mod ports;
 mod preflight;
+mod recovery;
 mod supervisor;
 
 pub use supervisor::{Options, Ports, spawn};
 
+#[cfg(test)]
+mod memory_test;
 #[cfg(test)]
 mod reload_test;
 #[cfg(test)]

@@ -6,7 +6,10 @@ use std::time::{Duration, SystemTime};
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::{mpsc, watch};
 
-use crate::model::{Check, Event, Instance, Launch, Observed, ProbeOutcome, ServiceId, ServiceSpec, StartHow, StopHow};
+use crate::model::{
+    Check, Event, Fact, HealthHistory, HostPort, Instance, Launch, Observed, ProbeOutcome, Sample, ServiceId,
+    ServiceSpec, StartHow, StopHow, Usage,
+};
 use crate::preflight::{Conflict, PortHolder, Requirement, Survey, Surveyed};
 
 /// Starts, stops and observes services of one mode, or of several. Holds no policy: no retries, no timing but what it is told.
@@ -65,9 +68,29 @@ pub trait Backend: Send + Sync {
     /// When the guardian cannot be replaced; the instance is untouched.
     fn tend<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<(), BackendError>>;
 
+    /// Has an unhealthy instance stopped, killed if it must be, and started again within its budget, by whoever guards it: the same that
+    /// restarts it when it dies, so that one budget holds for both. Returns when that is ordered, not when it is done; does nothing when
+    /// another instance runs.
+    ///
+    /// # Errors
+    /// When the guardian cannot be told, or there is none: nothing was done then.
+    fn recover<'a>(
+        &'a self,
+        spec: &'a ServiceSpec,
+        _instance: &'a Instance,
+    ) -> BoxFuture<'a, Result<(), BackendError>> {
+        let message = format!("nothing here restarts a service of {} mode", spec.deployment.mode().as_str());
+        Box::pin(std::future::ready(Err(BackendError { kind: ErrorKind::Permanent, message, remedy: None })))
+    }
+
     /// Whether ends and restarts of this service are written to the timeline by its guardian, which always sees them, so that the many who
     /// may look at the service leave that to it.
     fn has_own_witness(&self, spec: &ServiceSpec) -> bool;
+
+    /// What is worth knowing of a service beside its state, as last seen: facts that its mode alone has. Asks nobody.
+    fn facts(&self, _spec: &ServiceSpec) -> Vec<Fact> {
+        Vec::new()
+    }
 
     /// What a start of this service needs, with what is there.
     fn requirements<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Vec<Requirement>>;
@@ -148,6 +171,11 @@ pub enum StopError {
 pub trait Probe: Send + Sync {
     /// Asks once and gives up after `timeout`, whatever the other side does. Cancel safe: a dropped call leaves no process behind.
     fn probe<'a>(&'a self, check: &'a Check, timeout: Duration) -> BoxFuture<'a, ProbeOutcome>;
+
+    /// The same for a service's own check, with what the registry gives for asking it: a remote one's token and authority.
+    fn probe_service<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, ProbeOutcome> {
+        self.probe(&spec.health_check.check, spec.health_check.timeout)
+    }
 }
 
 /// What is known of this machine beyond our own services.
@@ -155,8 +183,8 @@ pub trait Host: Send + Sync {
     /// Which of `names` run here without being registered: as a process, a systemd unit, a container (A52).
     fn running_strangers<'a>(&'a self, names: &'a [String]) -> BoxFuture<'a, Vec<Conflict>>;
 
-    /// Who listens on which of these loopback TCP ports; those that nobody listens on are left out. One look for all of them.
-    fn port_holders<'a>(&'a self, ports: &'a [u16]) -> BoxFuture<'a, HashMap<u16, PortHolder>>;
+    /// Who has which of these ports on the loopback interface; those that nobody has are left out. One look for all of them.
+    fn port_holders<'a>(&'a self, ports: &'a [HostPort]) -> BoxFuture<'a, HashMap<HostPort, PortHolder>>;
 
     /// Everything about the machine as a whole that keeps services from starting or surviving; `None` when it could not be looked at.
     /// May take seconds where something does not answer; leaves nothing behind.
@@ -166,10 +194,20 @@ pub trait Host: Send + Sync {
     fn is_descendant(&self, pid: u32, ancestor: u32) -> bool;
 }
 
-/// Where the timeline is kept.
+/// Where the timeline and the health history are kept.
 pub trait Store: Send + Sync {
     /// Appends to the timeline. Best effort: a full disk must not keep a service from starting, so failures are logged, not returned.
     fn record(&self, event: &Event);
+
+    /// Appends to a service's health history. For an engine that leads alone: others would write the same a second time. `every` is the
+    /// planned distance of two probes.
+    ///
+    /// # Errors
+    /// When the sample is lost, as a fragment for people; nothing else is affected.
+    fn sample(&self, service: &ServiceId, sample: &Sample, every: Duration) -> Result<(), String>;
+
+    /// What is remembered of a service's health; nothing where nothing can be read. Reads only.
+    fn history(&self, service: &ServiceId, every: Duration, now: SystemTime) -> HealthHistory;
 }
 
 /// The output of services that write to no log file of ours, for the faces.
@@ -177,6 +215,22 @@ pub trait OutputSource: std::fmt::Debug + Send + Sync {
     /// Its newest `n_lines`, in batches of which the first may be empty, then, when it is followed, what comes, across restarts, until
     /// the receiver is dropped. `None` for a service whose log is a file, or cannot be had. Called on a runtime with I/O and time.
     fn output(&self, spec: &ServiceSpec, n_lines: usize, following: Following) -> Option<mpsc::Receiver<Vec<Output>>>;
+}
+
+/// What services use of the machine, for the faces.
+pub trait UsageSource: std::fmt::Debug + Send + Sync {
+    /// Asked once, cheaply; `None` where it is not known, or the instance has gone. Nothing is kept up for a later question. Cancel safe.
+    fn usage<'a>(&'a self, spec: &'a ServiceSpec, instance: &'a Instance) -> BoxFuture<'a, Option<Usage>>;
+}
+
+/// A source for a program that shows none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoUsage;
+
+impl UsageSource for NoUsage {
+    fn usage<'a>(&'a self, _: &'a ServiceSpec, _: &'a Instance) -> BoxFuture<'a, Option<Usage>> {
+        std::future::ready(None).boxed()
+    }
 }
 
 /// Whether a reader stays when it has read what is there.

@@ -38,7 +38,8 @@ fn is_noted(snapshot: &Snapshot, name: &str) -> bool {
 
 fn in_another_mode(mut spec: ServiceSpec) -> ServiceSpec {
     let endpoint = "http://example.com".to_owned();
-    spec.deployment = Deployment::Remote(RemoteSpec { endpoint, tls_enabled: false, auth_token_path: None });
+    spec.deployment =
+        Deployment::Remote(RemoteSpec { endpoint, tls_enabled: false, auth_token_path: None, ca_path: None });
     spec
 }
 

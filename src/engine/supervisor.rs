@@ -10,18 +10,18 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::actor::{Actor, Contact, Crowd, Order, Report};
+use super::actor::{Actor, Contact, Crowd, Order, Report, Ways};
 use super::handle::{Attempts, Checked, Command, Handle, Inspection};
 use super::operate::{self, Circumstances};
 use super::operation::{Operation, Plan, Refusal, Request};
 use super::ports::{Backend, Host, LogSource, Probe, Store};
-use super::preflight;
+use super::{preflight, recovery};
 use crate::graph::Graph;
 use crate::lifecycle::machine::{Policy, Probing, Tending};
 use crate::lifecycle::plan::plan;
 use crate::model::{
-    Check, Event, ProbeOutcome, ProbeVerdict, Registry, Role, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState,
-    Snapshot,
+    Check, Event, Instance, ProbeOutcome, ProbeVerdict, Registry, Role, ServiceId, ServiceSnapshot, ServiceSpec,
+    ServiceState, Snapshot,
 };
 use crate::preflight::{Finding, HostFinding, judge_host};
 
@@ -180,10 +180,12 @@ impl Supervisor {
             policy_of(&spec),
             self.ports.clone(),
             self.crowd.clone(),
-            self.roles.subscribe(),
-            self.reports.clone(),
-            self.events.clone(),
-            Arc::clone(&hint),
+            Ways {
+                roles: self.roles.subscribe(),
+                reports: self.reports.clone(),
+                events: self.events.clone(),
+                hint: Arc::clone(&hint),
+            },
         );
         let task = self.actors.spawn(actor.run(order_inbox, policy_of));
         self.actor_names.insert(task.id(), id.clone());
@@ -193,7 +195,15 @@ impl Supervisor {
 
     fn take_reports(&mut self, reports: &mut Vec<Report>) {
         let mut has_new_strangers = false;
-        for Report { snapshot } in reports.drain(..) {
+        let mut questions = Vec::new();
+        for report in reports.drain(..) {
+            let snapshot = match report {
+                Report::Seen(snapshot) => snapshot,
+                Report::Consult { service, instance } => {
+                    questions.push((service, instance));
+                    continue;
+                }
+            };
             let id = snapshot.id().clone();
             if !self.contacts.contains_key(&id) {
                 continue;
@@ -208,6 +218,10 @@ impl Supervisor {
         }
         self.publish();
         self.answer_early();
+        // After everything that was reported together with them.
+        for (service, instance) in questions {
+            self.consult(service, instance);
+        }
     }
 
     /// A service that left the registry while it ran goes when it stops. Whether one went.
@@ -343,6 +357,25 @@ impl Supervisor {
         });
     }
 
+    /// Finds out whether something that an unhealthy service needs is the reason, and tells it.
+    fn consult(&mut self, service: ServiceId, instance: Instance) {
+        let Some(contact) = self.contacts.get(&service) else { return };
+        let mut needs = self.graph.all_dependencies(&service);
+        let places: HashMap<&ServiceId, usize> = self.graph.startup_order().iter().zip(0..).collect();
+        needs.sort_by_key(|id| places.get(id).copied());
+        let needs: Vec<Arc<ServiceSnapshot>> =
+            needs.iter().filter_map(|id| self.services.get(id)).map(Arc::clone).collect();
+        let (orders, probe) = (contact.orders.clone(), Arc::clone(&self.ports.probe));
+        self.tasks.spawn(async move {
+            let order = match recovery::root_cause(&needs, probe.as_ref()).await {
+                None => Order::Recover(instance),
+                Some((by, condition)) => Order::HoldBack { instance, by, condition },
+            };
+            // A service that left the registry meanwhile hears nothing.
+            let _ = orders.send(order).await;
+        });
+    }
+
     fn preflight(&mut self, service: ServiceId, answer: oneshot::Sender<Vec<Finding>>) {
         let (snapshot, graph, ports) = (self.snapshot(), Arc::clone(&self.graph), self.ports.clone());
         self.tasks.spawn(async move {
@@ -474,7 +507,7 @@ async fn check_one(spec: &ServiceSpec, attempts: Attempts, ports: &Ports) -> Che
         Attempts::WithRetries => spec.health_check.retries,
     };
     loop {
-        let outcome = ports.probe.probe(&spec.health_check.check, spec.health_check.timeout).await;
+        let outcome = ports.probe.probe_service(&spec).await;
         let has_passed = matches!(
             &outcome,
             ProbeOutcome::Answered(report) if report.verdict == ProbeVerdict::Passed

@@ -8,8 +8,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::model::{
-    BinarySpec, Category, Check, Deployment, HealthCheck, Registry, RegistrySource, RestartOnFailure, ServiceId,
-    ServiceKind, ServiceSpec, Startup,
+    AutoSupervise, BinarySpec, Category, Check, Deployment, HealthCheck, Registry, RegistrySource, RestartOnFailure,
+    ServiceId, ServiceKind, ServiceSpec, Startup,
 };
 
 /// A valid name.
@@ -77,6 +77,7 @@ pub(crate) fn registry(specs: &[ServiceSpec]) -> Registry {
         source: RegistrySource::BuiltIn,
         services: specs.iter().cloned().map(Arc::new).collect(),
         set_aside: Vec::new(),
+        auto_supervise: AutoSupervise::On,
         diagnostics: Vec::new(),
     }
 }

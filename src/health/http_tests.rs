@@ -4,8 +4,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Clients, probe};
+use super::probe;
 use crate::model::{ProbeOutcome, ProbeReport, ProbeVerdict};
+use crate::net::{Access, Clients};
 
 /// What the other side does once it has read a request.
 #[derive(Clone, Copy)]
@@ -70,7 +71,7 @@ async fn drip(stream: &mut TcpStream, text: &str) -> std::io::Result<()> {
 }
 
 async fn ask(endpoint: &str, expected: u16, timeout: Duration) -> ProbeReport {
-    match probe(&Clients::default(), endpoint, "GET", expected, timeout).await {
+    match probe(&Clients::default(), &Access::default(), endpoint, "GET", expected, timeout).await {
         ProbeOutcome::Answered(report) => report,
         other => panic!("{other:?}"),
     }
@@ -113,7 +114,8 @@ async fn the_method_of_the_registry_is_what_is_sent() {
         String::from_utf8(request).unwrap()
     };
     let clients = Clients::default();
-    let asked = probe(&clients, &endpoint, "HEAD", 200, Duration::from_secs(10));
+    let access = Access::default();
+    let asked = probe(&clients, &access, &endpoint, "HEAD", 200, Duration::from_secs(10));
     let (request, outcome) = futures::join!(served, asked);
     assert!(request.starts_with("HEAD /health HTTP/1.1\r\n"), "{request}");
     assert!(
@@ -214,7 +216,8 @@ async fn many_probes_leave_no_descriptor_behind() {
     let good = format!("http://{}/", serve(Server::Says("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")).await);
     let bad = format!("http://{}/", serve(Server::NeverEndsItsBody).await);
     let refused = format!("http://127.0.0.1:{}/", unused_port().await);
-    let ask = |endpoint| probe(&clients, endpoint, "GET", 200, Duration::from_secs(5));
+    let access = Access::default();
+    let ask = |endpoint| probe(&clients, &access, endpoint, "GET", 200, Duration::from_secs(5));
     ask(&good).await;
     let before = open();
     for _ in 0..200 {

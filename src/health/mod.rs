@@ -3,7 +3,6 @@
 //!
 //! A failure of the service is an answer. A failure of ours (no descriptor left, no process to be had) is none, and says so.
 
-mod cause;
 mod command;
 mod file;
 mod http;

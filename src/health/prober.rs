@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::{command, file, http, tcp};
 use crate::engine::ports::Probe;
-use crate::model::{Check, ProbeOutcome, ProbeReport, ProbeVerdict};
+use crate::model::{Check, ProbeOutcome, ProbeReport, ProbeVerdict, ServiceSpec};
+use crate::net::{Access, Clients};
 
 /// How many probes run at the same time. Each may hold a descriptor, a look-up that cannot be cancelled, or a process.
 pub const MAX_IN_FLIGHT: usize = 64;
@@ -17,23 +18,23 @@ pub const MAX_IN_FLIGHT: usize = 64;
 #[derive(Debug)]
 pub struct Prober {
     permits: Semaphore,
-    http: http::Clients,
+    http: Clients,
 }
 
 impl Prober {
     /// Nothing is opened before the first probe needs it.
     pub fn new() -> Self {
-        Self { permits: Semaphore::new(MAX_IN_FLIGHT), http: http::Clients::default() }
+        Self { permits: Semaphore::new(MAX_IN_FLIGHT), http: Clients::default() }
     }
 
-    async fn attempt(&self, check: &Check, timeout: Duration) -> ProbeOutcome {
+    async fn attempt(&self, check: &Check, access: Access, timeout: Duration) -> ProbeOutcome {
         // Waiting here is our own business: neither the service's latency nor its timeout.
         let Ok(_permit) = self.permits.acquire().await else {
             return could_not_run("the program is shutting down");
         };
         match check {
             Check::Http { endpoint, expected_status, method } => {
-                http::probe(&self.http, endpoint, method, *expected_status, timeout).await
+                http::probe(&self.http, &access, endpoint, method, *expected_status, timeout).await
             }
             Check::Tcp { host, port } => tcp::probe(host, *port, timeout).await,
             Check::Command { command, expected_exit_code } => {
@@ -53,7 +54,11 @@ impl Default for Prober {
 
 impl Probe for Prober {
     fn probe<'a>(&'a self, check: &'a Check, timeout: Duration) -> BoxFuture<'a, ProbeOutcome> {
-        Box::pin(self.attempt(check, timeout))
+        self.attempt(check, Access::default(), timeout).boxed()
+    }
+
+    fn probe_service<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, ProbeOutcome> {
+        self.attempt(&spec.health_check.check, Access::of(spec), spec.health_check.timeout).boxed()
     }
 }
 

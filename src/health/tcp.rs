@@ -10,9 +10,9 @@ use futures::stream::FuturesUnordered;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::cause::{self, Cause};
 use super::prober::{answered, could_not_run};
 use crate::model::{ProbeOutcome, ProbeVerdict};
+use crate::net::cause::{self, Cause};
 
 /// How long an address may stay silent before the next one is tried beside it (RFC 8305, section 5).
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);

@@ -100,7 +100,7 @@ fn running(service: &ServiceSnapshot, health: Health, snapshot: &Snapshot, now: 
 
 /// For how long probes have failed, as far as the history says: the failures in a row, one interval apart.
 fn unhealthy_for(service: &ServiceSnapshot) -> String {
-    let n_failures = service.history.samples().rev().take_while(Option::is_none).count();
+    let n_failures = service.history.n_failed_in_a_row();
     let intervals = u32::try_from(n_failures.saturating_sub(1)).unwrap_or(u32::MAX);
     let length = service.spec.health_check.interval.saturating_mul(intervals);
     match n_failures {
@@ -113,6 +113,12 @@ fn unhealthy_for(service: &ServiceSnapshot) -> String {
 fn failed(service: &ServiceSnapshot, reason: &FailureReason, snapshot: &Snapshot, now: Instant) -> String {
     let when = ago(now.saturating_duration_since(service.entered));
     let why_it_stays = match (reason, service.spec.startup.restart_on_failure) {
+        (FailureReason::Unreachable(why), _) => {
+            let length = now.saturating_duration_since(service.entered);
+            let length = if length.as_secs() == 0 { String::new() } else { format!(" for {}", span(length)) };
+            let below = cause::below(service, snapshot, now).map(|cause| format!("; {cause}")).unwrap_or_default();
+            return format!("cannot be reached{length}: {why}{below}");
+        }
         (FailureReason::CouldNotStart(_) | FailureReason::GaveUp { .. }, _) => "",
         (FailureReason::Died { .. }, RestartOnFailure::Never) => "; restart_on_failure is off",
         (FailureReason::Died { .. }, RestartOnFailure::UpTo { .. }) => "; nothing will restart it",
@@ -128,6 +134,11 @@ fn restart(service: &ServiceSnapshot, attempt: u32, until: Instant, now: Instant
         RestartOnFailure::UpTo { .. } | RestartOnFailure::Never => String::new(),
     };
     format!("restart {attempt}{of} {}", in_time(until, now))
+}
+
+/// How a service is that keeps those who need it from being well; `None` when it does not.
+pub fn hindrance(service: &ServiceSnapshot, now: Instant) -> Option<String> {
+    cause::hinders(service).then(|| plain(&cause::condition(service, now)))
 }
 
 fn until_start_timeout(deadline: Instant, now: Instant) -> String {

@@ -55,6 +55,7 @@ pub(crate) fn service_in(spec: ServiceSpec, state: ServiceState, now: Instant) -
         entered: now.checked_sub(Duration::from_secs(3)).unwrap(),
         next_probe: None,
         notes: Vec::new(),
+        facts: Vec::new(),
     }
 }
 

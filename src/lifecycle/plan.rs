@@ -130,6 +130,14 @@ pub enum Refusal {
         /// The name that is not registered.
         dependency: ServiceId,
     },
+    /// It runs where this tool can neither stop nor restart it (A29).
+    #[error("{service} runs at {place}, where it cannot be stopped from here")]
+    RunsElsewhere {
+        /// The service that was to be stopped or restarted.
+        service: ServiceId,
+        /// Its endpoint.
+        place: String,
+    },
     /// In the registry's file, but not usable.
     #[error("{name} was set aside: {reason}")]
     SetAside {
@@ -148,6 +156,28 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// Whether a plan that leaves out a service for this, which nobody named, has done less than was asked: what runs elsewhere was
+    /// never meant by "everything".
+    pub fn is_shortcoming(&self) -> bool {
+        match self {
+            Self::RunsElsewhere { .. } => false,
+            Self::DependentsRunning { .. }
+            | Self::Cycle { .. }
+            | Self::MissingDependency { .. }
+            | Self::SetAside { .. }
+            | Self::UnknownService { .. } => true,
+        }
+    }
+}
+
+impl Plan {
+    /// Whether everybody who was meant is in it.
+    pub fn is_whole(&self) -> bool {
+        !self.refused.iter().any(|(_, refusal)| refusal.is_shortcoming())
+    }
+}
+
 /// Turns a request into a plan. "Running" means [`crate::model::ServiceState::is_alive`].
 ///
 /// # Errors
@@ -162,7 +192,7 @@ pub fn plan(graph: &Graph, snapshot: &Snapshot, request: Request) -> Result<Plan
         Verb::Start | Verb::StartOrRestart => start::checked(&board, request),
         Verb::StartUnchecked => Ok(start::unchecked(&board, request)),
         Verb::Stop => stop::guarded(&board, request),
-        Verb::StopForced { .. } => Ok(stop::forced(&board, request)),
+        Verb::StopForced { .. } => stop::forced(&board, request),
         Verb::Restart | Verb::RestartWithDependents => restart::plan(&board, request),
     }
 }

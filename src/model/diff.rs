@@ -167,16 +167,15 @@ fn deployment(fields: &mut Fields, old: &Deployment, new: &Deployment) {
             fields.with_next_start("deployment.kubernetes.manifests_path", old.manifests_path == new.manifests_path);
         }
         (Deployment::Remote(old), Deployment::Remote(new)) => {
-            fields.with_next_start("deployment.remote.endpoint", old.endpoint == new.endpoint);
-            fields.with_next_start("deployment.remote.tls_enabled", old.tls_enabled == new.tls_enabled);
-            fields.with_next_start("deployment.remote.auth_token_path", old.auth_token_path == new.auth_token_path);
+            // Nothing was launched that could go on as it was.
+            fields.at_once("deployment.remote.endpoint", old.endpoint == new.endpoint);
+            fields.at_once("deployment.remote.tls_enabled", old.tls_enabled == new.tls_enabled);
+            fields.at_once("deployment.remote.auth_token_path", old.auth_token_path == new.auth_token_path);
+            fields.at_once("deployment.remote.ca_path", old.ca_path == new.ca_path);
         }
+        (Deployment::Remote(_), _) => fields.at_once("deployment.mode", false),
         (
-            Deployment::Binary(_)
-            | Deployment::Docker(_)
-            | Deployment::DockerCompose(_)
-            | Deployment::Kubernetes(_)
-            | Deployment::Remote(_),
+            Deployment::Binary(_) | Deployment::Docker(_) | Deployment::DockerCompose(_) | Deployment::Kubernetes(_),
             _,
         ) => fields.with_next_start("deployment.mode", false),
     }
@@ -255,7 +254,8 @@ mod tests {
     fn what_is_executed_needs_a_restart() {
         assert_eq!(changed(|spec| binary(spec).args.push("-v".to_owned())), ["deployment.binary.args!"]);
         assert_eq!(changed(|spec| binary(spec).stop_signal = 2), ["deployment.binary.stop_signal!"]);
-        let remote = RemoteSpec { endpoint: "http://x".to_owned(), tls_enabled: false, auth_token_path: None };
+        let remote =
+            RemoteSpec { endpoint: "http://x".to_owned(), tls_enabled: false, auth_token_path: None, ca_path: None };
         assert_eq!(changed(|spec| spec.deployment = Deployment::Remote(remote)), ["deployment.mode!"]);
         let up_to_five = RestartOnFailure::UpTo { max_restarts: 5 };
         assert_eq!(
@@ -263,6 +263,21 @@ mod tests {
             ["startup.restart_on_failure!"],
             "the shim has the rule from the start"
         );
+    }
+
+    #[test]
+    fn nothing_was_launched_of_what_runs_elsewhere() {
+        let remote = |endpoint: &str| RemoteSpec {
+            endpoint: endpoint.to_owned(),
+            tls_enabled: false,
+            auth_token_path: None,
+            ca_path: None,
+        };
+        let [mut old, mut new] = [service("a", ""), service("a", "")];
+        old.deployment = Deployment::Remote(remote("http://x"));
+        new.deployment = Deployment::Remote(remote("http://y"));
+        assert!(!ServiceDiff::between(&old, &new).needs_restart());
+        assert!(!ServiceDiff::between(&old, &service("a", "")).needs_restart());
     }
 
     #[test]

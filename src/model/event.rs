@@ -75,10 +75,32 @@ pub enum Happening {
         /// What and why.
         reason: String,
     },
+    /// What runs elsewhere does not answer any more.
+    BecameUnreachable {
+        /// Why.
+        reason: String,
+    },
     /// It ended by itself.
     Died {
         /// How.
         ending: Ending,
+    },
+    /// It is unhealthy, and therefore ended now, to be started again.
+    Recovering {
+        /// The last probe's answer.
+        message: String,
+    },
+    /// It is unhealthy and not started again for it, since something that it needs is not well either.
+    HeldBack {
+        /// The root of the matter.
+        by: ServiceId,
+        /// How that one is.
+        condition: String,
+    },
+    /// It was told to end because it was unhealthy, did not, and is killed now.
+    Escalated {
+        /// How long it had been given.
+        after: Duration,
     },
     /// It will be started again.
     RestartScheduled {
@@ -114,10 +136,19 @@ impl fmt::Display for Happening {
             Self::BecameHealthy => f.write_str("healthy again"),
             Self::BecameUnhealthy { message } => write!(f, "unhealthy: {message}"),
             Self::StartFailed { reason } => write!(f, "could not be started: {reason}"),
+            Self::BecameUnreachable { reason } => write!(f, "cannot be reached: {reason}"),
             Self::Died { ending } => write!(f, "{ending}"),
+            Self::Recovering { message } => write!(f, "restarting it, because it is unhealthy: {message}"),
+            Self::HeldBack { by, condition } => {
+                write!(f, "unhealthy, and not restarted: {by}, which it needs, {condition}")
+            }
+            Self::Escalated { after } => {
+                write!(f, "did not end within {} s and is killed", after.as_secs())
+            }
             Self::RestartScheduled { attempt, after } => {
                 write!(f, "restart {attempt} in {:.1} s", after.as_secs_f64())
             }
+            Self::GaveUp { restarts: 1 } => f.write_str("given up after 1 restart"),
             Self::GaveUp { restarts } => write!(f, "given up after {restarts} restarts"),
             Self::Stopped => f.write_str("stopped"),
             Self::StopFailed { reason } => write!(f, "did not stop: {reason}"),

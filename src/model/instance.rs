@@ -94,6 +94,8 @@ pub enum Ending {
     Signalled(i32),
     /// Nobody was there to see it.
     Unknown,
+    /// It was stopped, because it was unhealthy, to be started again.
+    Unhealthy,
 }
 
 impl fmt::Display for Ending {
@@ -103,6 +105,7 @@ impl fmt::Display for Ending {
             Self::Exited(code) => write!(f, "exited with code {code}"),
             Self::Signalled(signal) => write!(f, "was killed by {}", SignalName(*signal)),
             Self::Unknown => f.write_str("ended, nobody saw how"),
+            Self::Unhealthy => f.write_str("was unhealthy"),
         }
     }
 }
@@ -138,7 +141,7 @@ impl fmt::Display for SignalName {
 }
 
 /// An exit that was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ExitRecord {
     /// How.
     pub ending: Ending,

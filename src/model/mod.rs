@@ -5,9 +5,12 @@
 mod diagnostic;
 mod diff;
 mod event;
+mod fact;
 mod health;
+pub mod history;
 mod id;
 mod instance;
+mod leadership;
 mod observation;
 mod published_port;
 mod registry;
@@ -15,20 +18,25 @@ mod secret;
 mod snapshot;
 mod spec;
 mod state;
+mod usage;
 
 pub use diagnostic::{Code, Diagnostic, Place, Related, Severity};
 pub use diff::{EDITED_NOTE, FieldDiff, RegistryDiff, ServiceDiff, TakesEffect};
 pub use event::{Actor, Event, Happening};
-pub use health::{HISTORY_LENGTH, Health, HealthHistory, ProbeOutcome, ProbeReport, ProbeVerdict};
+pub use fact::Fact;
+pub use health::{Health, ProbeOutcome, ProbeReport, ProbeVerdict};
+pub use history::{HISTORY_LENGTH, HealthHistory, Sample, Statistics, Window};
 pub use id::{InvalidName, ServiceId};
 pub use instance::{Ending, ExitRecord, Instance, ProcessIdentity};
+pub use leadership::{Leader, LeaderKind, Leadership};
 pub use observation::{Guardian, Launch, LaunchOrigin, Observed, Presence, Serves, StartHow, StopHow};
-pub use published_port::{Protocol, PublishedPort};
-pub use registry::{Registry, RegistrySource};
+pub use published_port::{HostPort, Protocol, PublishedPort};
+pub use registry::{AutoSupervise, Registry, RegistrySource};
 pub use secret::Secret;
 pub use snapshot::{Role, ServiceSnapshot, Snapshot};
 pub use spec::{
     BinarySpec, Category, Check, ComposeSpec, Deployment, DockerSpec, HealthCheck, KubernetesSpec, Mode, RemoteSpec,
-    RestartOnFailure, ServiceKind, ServiceSpec, Startup,
+    RestartOnFailure, ServiceKind, ServiceSpec, Startup, is_loopback_url,
 };
 pub use state::{FailureReason, Intent, ServiceState, StateKind};
+pub use usage::Usage;

@@ -81,7 +81,7 @@ pub enum Serves {
 pub enum Guardian {
     /// It does, or none is needed.
     Alive,
-    /// It was killed: output is kept in the FIFO, but nobody would restart the service.
+    /// It was killed: output is kept in the FIFO, but nobody would restart the service. Or what it had written down was lost.
     Gone,
 }
 

@@ -14,6 +14,16 @@ pub enum RegistrySource {
     BuiltIn,
 }
 
+impl RegistrySource {
+    /// The file, where there is one.
+    pub fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => Some(path.clone()),
+            Self::BuiltIn => None,
+        }
+    }
+}
+
 impl std::fmt::Display for RegistrySource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -21,6 +31,16 @@ impl std::fmt::Display for RegistrySource {
             Self::BuiltIn => f.write_str("built-in registry"),
         }
     }
+}
+
+/// Whether the first command that starts something also starts `supervise` in the background: `[supervise] auto`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum AutoSupervise {
+    /// It does.
+    #[default]
+    On,
+    /// It does not.
+    Off,
 }
 
 /// The registered services with what was found wrong on the way.
@@ -32,6 +52,8 @@ pub struct Registry {
     pub services: Vec<Arc<ServiceSpec>>,
     /// The names that the file has but that cannot be used, in the file's order; `diagnostics` say why.
     pub set_aside: Vec<String>,
+    /// Whether `supervise` is started in the background.
+    pub auto_supervise: AutoSupervise,
     /// Everything that was found, errors and warnings, in the file's order.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -55,6 +77,11 @@ impl Registry {
     /// Whether the file as a whole could be used: no error that belongs to no service.
     pub fn is_usable(&self) -> bool {
         !self.diagnostics.iter().any(|found| found.severity == Severity::Error && found.service.is_none())
+    }
+
+    /// Whether a newer load must not take the place of this one: it cannot be used at all, or has errors where there were none.
+    pub fn is_better_than(&self, load: &Self) -> bool {
+        !load.is_usable() || (load.has_errors() && !self.has_errors())
     }
 
     /// Whether anything is wrong enough to set a service, or the file, aside.

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Protocol, PublishedPort, Secret, ServiceId};
+use super::{HostPort, PublishedPort, Secret, ServiceId};
 
 /// One service as the registry describes it.
 #[derive(Debug, Clone, PartialEq)]
@@ -202,6 +201,21 @@ pub struct RemoteSpec {
     pub tls_enabled: bool,
     /// A file holding a bearer token.
     pub auth_token_path: Option<PathBuf>,
+    /// A PEM file of the authorities that its certificate is verified against, instead of the system's.
+    pub ca_path: Option<PathBuf>,
+}
+
+impl RemoteSpec {
+    /// The endpoint as people may see it: a password in it is nobody's business.
+    pub fn shown_endpoint(&self) -> String {
+        let Some((scheme, rest)) = self.endpoint.split_once("://") else { return self.endpoint.clone() };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        match authority.rsplit_once('@') {
+            Some((_, host)) => format!("{scheme}://***@{host}{path}"),
+            None => self.endpoint.clone(),
+        }
+    }
 }
 
 /// How to tell that a service is well (F28 to F40).
@@ -297,6 +311,13 @@ pub enum RestartOnFailure {
 }
 
 impl ServiceSpec {
+    /// How long a run may be unhealthy from its beginning before a leader acts on it: the start may take its time, and then `retries`
+    /// checks have to fail.
+    pub fn unhealthy_noticed_within(&self) -> Duration {
+        let HealthCheck { interval, timeout, retries, .. } = &self.health_check;
+        self.startup.start_timeout + (*interval + *timeout).saturating_mul((*retries).max(1))
+    }
+
     /// The loopback port of its http or tcp check, if it has one: the one nobody else may hold at its start (A54).
     pub fn health_port(&self) -> Option<u16> {
         let (host, port) = match &self.health_check.check {
@@ -321,14 +342,11 @@ impl ServiceSpec {
         }
     }
 
-    /// Those of them that are TCP, as ranges of this host's ports.
-    pub fn published_tcp_ports(&self) -> impl Iterator<Item = RangeInclusive<u16>> + use<> {
-        self.published_ports().into_iter().filter(|port| port.protocol == Protocol::Tcp).map(|port| port.host)
-    }
-
-    /// The TCP ports of this host that nobody else may hold when it starts (A54): its loopback check's, and those it publishes.
-    pub fn host_ports(&self) -> BTreeSet<u16> {
-        self.published_tcp_ports().flatten().chain(self.health_port()).collect()
+    /// The ports of this host that nobody else may hold when it starts (A54): its loopback check's, and those it publishes.
+    pub fn host_ports(&self) -> BTreeSet<HostPort> {
+        let published = self.published_ports();
+        let published = published.iter().flat_map(PublishedPort::host_ports);
+        published.chain(self.health_port().map(HostPort::tcp)).collect()
     }
 }
 
@@ -348,6 +366,13 @@ fn host_and_port(url: &str) -> Option<(&str, u16)> {
     }
 }
 
+/// Whether requests to a URL never leave this machine.
+pub fn is_loopback_url(url: &str) -> bool {
+    let Some((host, _)) = host_and_port(url) else { return false };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
@@ -356,7 +381,7 @@ fn is_loopback(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{host_and_port, is_loopback};
+    use super::{RemoteSpec, host_and_port, is_loopback, is_loopback_url};
 
     #[test]
     fn the_port_of_a_url_is_found() {
@@ -365,6 +390,27 @@ mod tests {
         assert_eq!(host_and_port("http://[::1]/"), Some(("[::1]", 80)));
         assert_eq!(host_and_port("https://example.com/x"), Some(("example.com", 443)));
         assert_eq!(host_and_port("ftp://example.com/x"), None);
+    }
+
+    #[test]
+    fn a_password_in_an_endpoint_is_not_shown() {
+        let shown = |endpoint: &str| {
+            let spec =
+                RemoteSpec { endpoint: endpoint.to_owned(), tls_enabled: true, auth_token_path: None, ca_path: None };
+            spec.shown_endpoint()
+        };
+        assert_eq!(shown("https://me:pw@example.com:1/x?y"), "https://***@example.com:1/x?y");
+        assert_eq!(shown("https://example.com/a@b"), "https://example.com/a@b");
+    }
+
+    #[test]
+    fn only_what_cannot_leave_the_machine_is_loopback() {
+        for here in ["http://localhost:1/", "http://127.8.9.1/", "https://[::1]:4/", "https://me:pw@LOCALHOST/x"] {
+            assert!(is_loopback_url(here), "{here}");
+        }
+        for elsewhere in ["http://localhost.example.com/", "http://10.0.0.1/", "http://0.0.0.0/", "http://[::2]/"] {
+            assert!(!is_loopback_url(elsewhere), "{elsewhere}");
+        }
     }
 
     #[test]

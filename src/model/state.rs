@@ -15,7 +15,7 @@ pub enum Intent {
 }
 
 /// What was observed. Each variant owns the data that exists in it, and no other.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ServiceState {
     /// The backend cannot say, or has not said yet.
     Unknown {
@@ -78,10 +78,12 @@ pub enum ServiceState {
 }
 
 /// Why a service is down although it was wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum FailureReason {
     /// The backend could not start it: the sentence says what and why.
     CouldNotStart(String),
+    /// It runs elsewhere, if it does, and cannot be reached: the words say why, and what to do where that is known.
+    Unreachable(String),
     /// It died by itself and is not restarted.
     Died {
         /// How.
@@ -103,6 +105,7 @@ impl fmt::Display for FailureReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CouldNotStart(why) => write!(f, "could not be started: {why}"),
+            Self::Unreachable(why) => write!(f, "cannot be reached: {why}"),
             Self::Died { ending, after: Some(after) } => write!(f, "{ending} after {}", Brief(*after)),
             Self::Died { ending, after: None } => write!(f, "{ending}"),
             Self::GaveUp { ending, restarts } => {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::model::ServiceId;
+use crate::model::{HostPort, ServiceId};
 
 /// Everything that was gathered about one service that is about to start.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -47,8 +47,8 @@ pub enum Requirement {
     StateDirectory {
         /// Where.
         path: PathBuf,
-        /// Why it cannot be used, if so.
-        problem: Option<String>,
+        /// Why it cannot be used, if so: with the path that is meant, and what to do.
+        problem: Option<(String, String)>,
     },
     /// The engine that runs containers.
     ContainerEngine {
@@ -68,6 +68,46 @@ pub enum Requirement {
         name: String,
         /// Whether a container has it that is not ours.
         is_taken: bool,
+    },
+    /// Compose and its file, with this service in it.
+    Compose {
+        /// Why it cannot be used, if so: a sentence, and what to do.
+        problem: Option<(String, String)>,
+    },
+    /// Services of the Compose file that this one depends on and that do not run: they are not ours to start.
+    ComposeDependencies {
+        /// As the file names them.
+        missing: Vec<String>,
+        /// The program with its options, for a person to go on typing.
+        typed: String,
+    },
+    /// The Compose project is kept although Compose would choose another one by now.
+    ComposeProject {
+        /// What it is.
+        kept: String,
+        /// What Compose would choose.
+        own: String,
+    },
+    /// A port of this host that its containers publish and that somebody holds.
+    PublishedPort {
+        /// The port.
+        port: HostPort,
+        /// Who holds it.
+        holder: PortHolder,
+    },
+    /// A file that requests to a service need: its token, its authority.
+    RequestFile {
+        /// Why it cannot be used: a sentence, and what to do.
+        problem: (String, String),
+    },
+    /// The endpoint of a service that runs elsewhere.
+    Endpoint {
+        /// As people may see it.
+        url: String,
+        /// How it answers, or why not and what to do.
+        answer: Result<String, (String, Option<String>)>,
+        /// Whether something that it needs may be the way to it, and perhaps does not run yet.
+        may_come: bool,
     },
     /// The cluster that runs Deployments.
     Cluster {
@@ -120,7 +160,7 @@ pub enum FileFact {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortFact {
     /// The port.
-    pub port: u16,
+    pub port: HostPort,
     /// Who holds it.
     pub holder: PortHolder,
     /// The registered service that this is a process of, if it is one.

@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::style::{Icon, Style};
+use super::supervise::LeaderReport;
 use super::text::safe;
 use crate::engine::handle::Inspection;
 use crate::graph::Graph;
-use crate::model::{Registry, ServiceId, Severity};
+use crate::model::{Leader, Registry, ServiceId, Severity};
 use crate::preflight::{CheckKind, Finding, HostFinding, Verdict};
 
 /// Something that was found, good or bad.
@@ -191,6 +192,8 @@ pub struct DoctorReport {
     pub registry: Vec<ComplaintReport>,
     /// Of each service; `findings` is empty for one that can start, or runs.
     pub services: Vec<ServiceDoctorReport>,
+    /// Who acts on its own; null when nobody does.
+    pub leader: Option<LeaderReport>,
 }
 
 /// One finding about the machine.
@@ -231,7 +234,7 @@ pub struct ServiceDoctorReport {
 
 impl DoctorReport {
     /// The report of a diagnosis.
-    pub fn new(diagnosis: &Diagnosis) -> Self {
+    pub fn new(diagnosis: &Diagnosis, leader: Option<&Leader>) -> Self {
         let complaints = |all: &[Complaint]| -> Vec<ComplaintReport> {
             let report = |one: &Complaint| ComplaintReport {
                 verdict: key(one.verdict),
@@ -256,6 +259,7 @@ impl DoctorReport {
             host: host.collect(),
             registry: complaints(&diagnosis.registry),
             services: services.collect(),
+            leader: leader.map(LeaderReport::new),
         }
     }
 }

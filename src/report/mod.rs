@@ -9,6 +9,7 @@ mod doctor;
 mod ensure;
 mod events;
 mod health;
+mod history;
 mod json;
 mod line;
 mod list;
@@ -24,6 +25,7 @@ mod required;
 mod row;
 mod status;
 mod style;
+mod supervise;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -35,6 +37,7 @@ pub use doctor::{Complaint, Diagnosis, DoctorReport, ServiceDiagnosis, doctor};
 pub use ensure::{EnsureReport, ensure_header, ensure_line, ensure_refusal};
 pub use events::{EventReport, LogLineReport};
 pub use health::{platform_health, service_health};
+pub use history::{HealthNumbers, HistoryReport, HourReport, SampleReport, WindowReport};
 pub use json::{
     BoardReport, FindingReport, HealthReport, HealthSummary, IssueReport, ListReport, OperationCounts, OperationReport,
     OperationServiceReport, PlatformHealthReport, RefusalReport, ServiceReport, ServiceStatusReport,
@@ -44,7 +47,7 @@ pub use list::{board_table, services_list};
 pub use monitor::{MonitorReport, monitor_event_line, monitor_header, monitor_line};
 pub use narrator::{Narrator, Telling};
 pub use outcome::{OutcomeLedger, refusal_report, summary_sentence};
-pub use phrases::{failure_lines, finding_line, refusal_lines, unknown_service_lines};
+pub use phrases::{failure_lines, finding_line, left_out_lines, refusal_lines, unknown_service_lines};
 pub use plan::{LeftRunning, PlanProblem, PlanReport, PlanStep};
 pub use prometheus::prometheus;
 pub use readiness::{Readiness, ReadinessReport, ServiceReadiness};
@@ -52,7 +55,8 @@ pub use required::{CheckReport, known_operations, not_running, required};
 pub use row::{Row, rows};
 pub use status::{Issue, issues, platform_status, service_status};
 pub use style::{Icon, Style};
-pub use text::{pad, safe, seconds};
+pub use supervise::{LeaderReport, SuperviseReport, leader_line};
+pub use text::{pad, percent, safe, safe_json, seconds};
 pub use validation::{
     DiagnosticReport, FoundReport, RelatedReport, ServiceValidation, ValidationReport, diagnostics_text,
 };

@@ -32,8 +32,15 @@ pub fn monitor_line(row: &Row<'_>, at: SystemTime, style: Style) -> String {
 /// What is told between two checks: that it ended, and what is done about it. `None` for what the checks say themselves.
 pub fn monitor_event_line(event: &Event, style: Style) -> Option<String> {
     let icon = match &event.what {
-        Happening::Died { .. } | Happening::GaveUp { .. } => Icon::Failed,
-        Happening::RestartScheduled { .. } | Happening::Started(_) | Happening::Adopted(_) => Icon::Changing,
+        Happening::Died { .. }
+        | Happening::GaveUp { .. }
+        | Happening::Escalated { .. }
+        | Happening::BecameUnreachable { .. } => Icon::Failed,
+        Happening::HeldBack { .. } => Icon::Warning,
+        Happening::Recovering { .. }
+        | Happening::RestartScheduled { .. }
+        | Happening::Started(_)
+        | Happening::Adopted(_) => Icon::Changing,
         Happening::StartRequested
         | Happening::StopRequested
         | Happening::BecameReady { .. }

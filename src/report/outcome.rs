@@ -47,6 +47,7 @@ pub struct OutcomeLedger {
     verb: Verb,
     entries: Vec<Entry>,
     refusals: Vec<RefusalReport>,
+    is_whole: bool,
 }
 
 #[derive(Debug)]
@@ -75,7 +76,7 @@ impl OutcomeLedger {
         });
         let verb = plan.request.verb;
         let refusals = plan.refused.iter().map(|(_, refusal)| one_refusal(refusal, verb)).collect();
-        Self { verb, entries: entries.collect(), refusals }
+        Self { verb, entries: entries.collect(), refusals, is_whole: plan.is_whole() }
     }
 
     /// Takes note of what happened.
@@ -147,7 +148,7 @@ impl OutcomeLedger {
         });
         OperationReport {
             operation: verb_word(self.verb),
-            success: summary.is_success() && self.refusals.is_empty() && !was_interrupted,
+            success: summary.is_success() && self.is_whole && !was_interrupted,
             interrupted: was_interrupted,
             services: services.collect(),
             summary: OperationCounts::of(summary),
@@ -171,6 +172,7 @@ pub fn refusal_report(refusal: &Refusal, verb: Verb) -> OperationReport {
 pub(super) fn one_refusal(refusal: &Refusal, verb: Verb) -> RefusalReport {
     let (reason, service, services) = match refusal {
         Refusal::DependentsRunning { service, dependents } => ("dependents_running", service, dependents.clone()),
+        Refusal::RunsElsewhere { service, place: _ } => ("runs_elsewhere", service, Vec::new()),
         Refusal::Cycle { service, path } => ("cycle", service, path.clone()),
         Refusal::MissingDependency { service, dependency } => ("missing_dependency", service, vec![dependency.clone()]),
         Refusal::SetAside { name, reason: _ } => ("set_aside", name, Vec::new()),

@@ -139,6 +139,11 @@ pub fn refusal_lines(refusal: &Refusal, verb: Verb, style: Style) -> Vec<Line> {
             Line::error(format!("Dependent services running: {}", names(dependents))).indented(),
             Line::error("Use --force to stop anyway").indented(),
         ],
+        Refusal::RunsElsewhere { service, place } => vec![
+            cannot(service),
+            Line::error(format!("It runs at {place}, outside of this tool's reach: {} it there", verb_word(verb)))
+                .indented(),
+        ],
         Refusal::Cycle { service, path } => {
             let path = path.iter().map(ServiceId::as_str).collect::<Vec<_>>().join(" -> ");
             vec![cannot(service), Line::error(format!("Circular dependency: {path}")).indented()]
@@ -152,6 +157,20 @@ pub fn refusal_lines(refusal: &Refusal, verb: Verb, style: Style) -> Vec<Line> {
             let near: Vec<&str> = near.iter().map(ServiceId::as_str).collect();
             unknown_service_lines(name.as_str(), &near)
         }
+    }
+}
+
+/// Why a service that nobody named is left out.
+pub fn left_out_lines(refusal: &Refusal, verb: Verb, style: Style) -> Vec<Line> {
+    match refusal {
+        Refusal::RunsElsewhere { service, place } => {
+            vec![Line::result(format!("{service} is left alone: it runs at {place}"))]
+        }
+        Refusal::DependentsRunning { .. }
+        | Refusal::Cycle { .. }
+        | Refusal::MissingDependency { .. }
+        | Refusal::SetAside { .. }
+        | Refusal::UnknownService { .. } => refusal_lines(refusal, verb, style),
     }
 }
 

@@ -114,7 +114,7 @@ impl PlanReport {
         Self {
             operation: verb_word(verb),
             dry_run: true,
-            would_succeed: problems.is_empty() && refusals.is_empty(),
+            would_succeed: problems.is_empty() && plan.is_whole(),
             steps,
             left_running: plan
                 .left_running

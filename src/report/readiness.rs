@@ -9,9 +9,10 @@ use super::json::IssueReport;
 use super::row::Row;
 use super::status::{Issue, issues};
 use super::style::{Icon, Style};
+use super::supervise::LeaderReport;
 use super::text::safe;
 use crate::engine::handle::Inspection;
-use crate::model::{ServiceId, Severity, Snapshot, StateKind};
+use crate::model::{Leader, ServiceId, Severity, Snapshot, StateKind};
 use crate::preflight::Finding;
 
 /// `services readiness --json`.
@@ -28,6 +29,8 @@ pub struct ReadinessReport {
     pub services: Vec<ServiceReadiness>,
     /// Names of the file that cannot be used.
     pub set_aside: Vec<String>,
+    /// Who acts on its own; null when nobody does.
+    pub leader: Option<LeaderReport>,
 }
 
 /// One service of the report.
@@ -62,7 +65,7 @@ pub enum Readiness {
 
 impl ReadinessReport {
     /// The report of all services. Everything that would refuse a start at this moment counts.
-    pub fn new(snapshot: &Snapshot, inspections: &[Inspection]) -> Self {
+    pub fn new(snapshot: &Snapshot, inspections: &[Inspection], leader: Option<&Leader>) -> Self {
         let by_name: HashMap<&ServiceId, &Inspection> =
             inspections.iter().map(|inspection| (&inspection.service, inspection)).collect();
         let known = snapshot.services.iter().filter(|service| by_name.contains_key(service.id()));
@@ -95,6 +98,7 @@ impl ReadinessReport {
             ready_to_start: services.iter().filter(|service| service.issues.is_empty()).count(),
             services,
             set_aside: snapshot.registry.set_aside.clone(),
+            leader: leader.map(LeaderReport::new),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
+use super::history;
 use super::row::Row;
 use super::style::{Icon, Style};
 use super::text::{safe, seconds};
@@ -117,12 +118,19 @@ pub fn service_status(row: &Row<'_>, issues: &[Issue], verbose: bool, now: Insta
     if verbose {
         field("Description", &spec.description);
         field("Restarts", &row.service.restarts.to_string());
+        if let Some(numbers) = row.numbers() {
+            field("History", &history::numbers_line(&numbers));
+        }
         if let Some(exit) = &row.service.last_exit {
             field("Last exit", &exit.ending.to_string());
         }
-        for note in &row.service.notes {
-            field("Note", note);
+        for fact in &row.service.facts {
+            field(fact.label, &fact.value);
         }
+    }
+    // There are none while all is as it should be.
+    for note in &row.service.notes {
+        field("Note", note);
     }
     let shown: Vec<&Issue> = issues.iter().filter(|issue| verbose || issue.severity == Severity::Error).collect();
     if !shown.is_empty() {
@@ -140,8 +148,18 @@ pub fn service_status(row: &Row<'_>, issues: &[Issue], verbose: bool, now: Insta
 
 /// What runs, by the label of its mode (R83).
 fn instance_field(row: &Row<'_>) -> Option<(&'static str, String)> {
-    let instance = row.service.state.instance()?;
-    Some(match (instance, &row.service.spec.deployment) {
+    let deployment = &row.service.spec.deployment;
+    let Some(instance) = row.service.state.instance() else {
+        return match deployment {
+            // Where it would be if it answered.
+            Deployment::Remote(remote) => Some(("Endpoint", remote.shown_endpoint())),
+            Deployment::Binary(_)
+            | Deployment::Docker(_)
+            | Deployment::DockerCompose(_)
+            | Deployment::Kubernetes(_) => None,
+        };
+    };
+    Some(match (instance, deployment) {
         (Instance::Process(identity), _) => ("PID", identity.pid.to_string()),
         (Instance::Container { .. }, Deployment::Docker(docker)) => ("Container", docker.container_name.clone()),
         (Instance::Container { id, .. }, _) => ("Container", id.clone()),

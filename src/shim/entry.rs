@@ -12,6 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use super::orphan;
 use super::signals::Signals;
 use super::supervise::Supervisor;
+use crate::host::descriptors;
 use crate::host::process::{self, Era};
 use crate::model::ProcessIdentity;
 use crate::store::handover::{Handover, Report};
@@ -28,8 +29,8 @@ pub(super) struct Setting {
     pub(super) signals: Signals,
     /// This shim.
     pub(super) me: ProcessIdentity,
-    /// Held until the end; never read.
-    pub(super) _shim_lock: File,
+    /// Held until the end.
+    pub(super) shim_lock: File,
 }
 
 /// Runs as the shim: standard input is the locked file of the service (or `/dev/null` for an orphan, which holds its lock itself),
@@ -44,7 +45,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run() -> io::Result<()> {
-    close_inherited()?;
+    descriptors::close_inherited()?;
     // Before anything else, so that a Ctrl-C in the terminal of the one who started us is not for us.
     rustix::process::setsid()?;
     let signals = Signals::catch()?;
@@ -79,7 +80,10 @@ fn prepare(handover: Handover, signals: Signals) -> io::Result<Setting> {
     let patience = if handover.adopt.is_some() { Duration::ZERO } else { SHIM_LOCK_PATIENCE };
     let deadline = process::since_boot() + patience;
     let shim_lock = loop {
-        if let Some(shim_lock) = lock::try_lock(&path)? {
+        let tried = lock::try_lock(&path);
+        if let Some(shim_lock) =
+            tried.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?
+        {
             break shim_lock;
         }
         if process::since_boot() >= deadline {
@@ -87,7 +91,7 @@ fn prepare(handover: Handover, signals: Signals) -> io::Result<Setting> {
         }
         std::thread::sleep(Duration::from_millis(2));
     };
-    Ok(Setting { me: era.identity(&own), era, layout, handover, signals, _shim_lock: shim_lock })
+    Ok(Setting { me: era.identity(&own), era, layout, handover, signals, shim_lock })
 }
 
 fn supervise(mut setting: Setting, standard_input: OwnedFd, socket: UnixStream) -> io::Result<()> {
@@ -101,18 +105,4 @@ fn supervise(mut setting: Setting, standard_input: OwnedFd, socket: UnixStream) 
         Some(supervisor) => supervisor.run(),
         None => Ok(()),
     }
-}
-
-/// Closes every descriptor above the standard ones. Nothing of ours is open yet, so what is there was left open by whoever started
-/// the one who started us, and neither we nor the service shall keep it from being closed.
-fn close_inherited() -> io::Result<()> {
-    let entries: Vec<i32> = std::fs::read_dir("/proc/self/fd")?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|&number| number > 2)
-        .collect();
-    for number in entries {
-        // The directory that was just read is among them and closed already.
-        let _already_closed = nix::unistd::close(number);
-    }
-    Ok(())
 }

@@ -111,7 +111,12 @@ impl Log {
 fn open_or_replace(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CREATE;
     let refused = match directory::open_regular(path, flags) {
-        Ok(file) => return Ok(file),
+        Ok(file) if file.metadata()?.nlink() <= 1 => return Ok(file),
+        // Another name of it may be somebody's file.
+        Ok(_) => {
+            std::fs::rename(path, aside(path))?;
+            return directory::open_regular(path, flags);
+        }
         Err(refused) => refused,
     };
     if refused.kind() == io::ErrorKind::NotFound {
@@ -123,11 +128,16 @@ fn open_or_replace(path: &Path) -> io::Result<File> {
     }
     match std::fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() => {
-            let mut aside = path.as_os_str().to_owned();
-            aside.push(format!(".aside-{}", state::unix_millis(SystemTime::now()) / 1000));
-            std::fs::rename(path, aside)?;
+            std::fs::rename(path, aside(path))?;
             directory::open_regular(path, flags)
         }
         Ok(_) | Err(_) => Err(refused),
     }
+}
+
+/// Where that goes which is no log of ours.
+fn aside(path: &Path) -> PathBuf {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".aside-{}", state::unix_millis(SystemTime::now()) / 1000));
+    PathBuf::from(aside)
 }

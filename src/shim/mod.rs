@@ -9,11 +9,12 @@
 //! | TERM | the intent is recorded, the tree gets its stop signal; the shim ends when all of it is gone |
 //! | USR1 | the same with SIGKILL, again and again until nothing is left |
 //! | USR2 | the state file is written again |
+//! | URG | the service is unhealthy: it is stopped, killed when it does not go, and started again as after any other failure |
 //! | HUP, INT, QUIT, PIPE and the other ones that would end a program | none |
 //!
 //! ```text
 //!             spawn        dies, leaves processes          gone
-//!  Starting --------> Running ------------------> Clearing ------.
+//!  Starting --------> Running -------- or URG ---> Clearing ------.
 //!     ^                 |  \                                      v
 //!     |                 |   `----- dies, leaves nothing ----> decision ---> Failed
 //!     |  delay over     | TERM                                    |

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::store::failpoint::failpoint;
+
 /// Makes `path` free by shifting it and its predecessors up to the first gap, so that a shift that was interrupted at any step is
 /// completed by the next one and nothing is lost but the oldest of `n_kept` files.
 ///
@@ -24,8 +26,11 @@ pub(super) fn shift(path: &Path, n_kept: u32) -> io::Result<()> {
     };
     for number in (1..gap).rev() {
         std::fs::rename(numbered(path, number), numbered(path, number + 1))?;
+        failpoint!("rotate-shifting");
     }
-    std::fs::rename(path, numbered(path, 1))
+    std::fs::rename(path, numbered(path, 1))?;
+    failpoint!("rotate-before-create");
+    Ok(())
 }
 
 fn numbered(path: &Path, number: u32) -> PathBuf {

@@ -10,7 +10,7 @@ use signal_hook::consts::signal;
 
 /// Signals that would end a program and shall not end this one. Caught, not ignored: a caught signal has its default effect again
 /// in the service, while an ignored one would stay ignored.
-const WITHOUT_EFFECT: [i32; 15] = [
+const WITHOUT_EFFECT: [i32; 14] = [
     signal::SIGHUP,
     signal::SIGINT,
     signal::SIGQUIT,
@@ -24,7 +24,6 @@ const WITHOUT_EFFECT: [i32; 15] = [
     signal::SIGTTIN,
     signal::SIGTTOU,
     signal::SIGIO,
-    signal::SIGURG,
     signal::SIGWINCH,
 ];
 
@@ -34,6 +33,7 @@ pub(super) struct Signals {
     stop: Arc<AtomicBool>,
     kill: Arc<AtomicBool>,
     rewrite: Arc<AtomicBool>,
+    unhealthy: Arc<AtomicBool>,
     child: Arc<AtomicBool>,
 }
 
@@ -57,6 +57,7 @@ impl Signals {
             stop: caught(signal::SIGTERM)?,
             kill: caught(signal::SIGUSR1)?,
             rewrite: caught(signal::SIGUSR2)?,
+            unhealthy: caught(signal::SIGURG)?,
             child: caught(signal::SIGCHLD)?,
             waiting,
         };
@@ -94,6 +95,11 @@ impl Signals {
     /// USR2: write the state file again.
     pub(super) fn take_rewrite(&self) -> bool {
         self.rewrite.swap(false, Ordering::SeqCst)
+    }
+
+    /// URG: the service is unhealthy. A signal that by default does nothing, so that a shim that does not know it lives on.
+    pub(super) fn take_unhealthy(&self) -> bool {
+        self.unhealthy.swap(false, Ordering::SeqCst)
     }
 
     /// CHLD: something ended.

@@ -14,11 +14,13 @@ use super::launch::launch;
 use super::output::Output;
 use super::tree::{Signalled, signal_group};
 use crate::host::process::{self, since_boot};
-use crate::lifecycle::backoff::{STABLE_RUN, delay};
+use crate::lifecycle::backoff::Budget;
 use crate::model::{Actor, Ending, Event, Happening, Instance, ProcessIdentity};
 use crate::store::Timeline;
 use crate::store::directory::{self, Durability};
+use crate::store::failpoint::failpoint;
 use crate::store::handover::Report;
+use crate::store::lock;
 use crate::store::state::{Exit, Phase, ServiceRecord, Wanted, unix_millis};
 
 /// How long what a dead service left behind may take to act on its stop signal before it is killed: the service is not coming back
@@ -27,6 +29,9 @@ const CLEARING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often something that survived SIGKILL for the moment (it is waiting for a disk) is looked at.
 const KILL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A run shorter than this is not the one that was found unhealthy, but the next one: that takes a probe, and a start its time.
+const YOUNGEST_UNHEALTHY: Duration = Duration::from_secs(1);
 
 /// How often writing the state is tried again after the disk refused.
 const WRITE_AGAIN: Duration = Duration::from_secs(1);
@@ -46,6 +51,8 @@ pub(super) struct Supervisor {
     pub(super) signalled: Signalled,
     /// Whether SIGKILL is what everything gets.
     pub(super) kills: bool,
+    /// Whether the run is being ended because it is unhealthy.
+    pub(super) is_unhealthy: bool,
     pub(super) must_write: bool,
 }
 
@@ -67,6 +74,8 @@ pub(super) struct OrphanTree {
     pub(super) lock_taken_by: Option<u32>,
     /// The start of the service: whoever began before it is not of its tree.
     pub(super) start_ticks: u64,
+    /// How the service ended, where that was seen.
+    pub(super) ending: Option<Ending>,
     /// Since when nothing of the tree is seen although the lock is held.
     pub(super) unseen_since: Option<Duration>,
 }
@@ -78,11 +87,13 @@ pub(super) enum Flow {
     End,
 }
 
-/// Whether a signal may have been what ended a wait.
+/// What ended a wait.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Woken {
-    BySignal,
-    ByOther,
+struct Woken {
+    /// Whether a signal may have.
+    by_signal: bool,
+    /// Whether an orphan has ended.
+    by_orphan: bool,
 }
 
 impl Supervisor {
@@ -126,6 +137,7 @@ impl Supervisor {
             timer: None,
             signalled: Signalled::default(),
             kills: false,
+            is_unhealthy: false,
             must_write: false,
         };
         match supervisor.spawn() {
@@ -150,7 +162,11 @@ impl Supervisor {
     /// When waiting itself fails; the service lives on then, as an orphan.
     pub(super) fn run(mut self) -> io::Result<()> {
         loop {
-            if self.wait()? == Woken::BySignal {
+            let woken = self.wait()?;
+            if let Some(orphan) = self.orphan.as_mut().filter(|_| woken.by_orphan) {
+                orphan.note_ending(self.leader.as_ref());
+            }
+            if woken.by_signal {
                 self.setting.signals.drain();
             }
             self.output.pump();
@@ -170,7 +186,8 @@ impl Supervisor {
         if let Some(fifo) = self.output.descriptor() {
             descriptors.push(PollFd::from_borrowed_fd(fifo, PollFlags::IN));
         }
-        if let Some(pidfd) = self.orphan.as_ref().and_then(|orphan| orphan.pidfd.as_ref()) {
+        let pidfd = self.orphan.as_ref().and_then(|orphan| orphan.pidfd.as_ref());
+        if let Some(pidfd) = pidfd {
             descriptors.push(PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN));
         }
         let write_again = self.must_write.then(|| since_boot() + WRITE_AGAIN);
@@ -181,9 +198,15 @@ impl Supervisor {
             tv_nsec: left.subsec_nanos().into(),
         });
         match poll(&mut descriptors, timeout.as_ref()) {
-            // What arrives from now on makes the descriptor readable again.
-            Ok(_) if descriptors.first().is_some_and(|signals| signals.revents().is_empty()) => Ok(Woken::ByOther),
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(Woken::BySignal),
+            Ok(_) => {
+                let has_news = |descriptor: Option<&PollFd<'_>>| descriptor.is_some_and(|it| !it.revents().is_empty());
+                Ok(Woken {
+                    // What arrives from now on makes the descriptor readable again.
+                    by_signal: has_news(descriptors.first()),
+                    by_orphan: pidfd.is_some() && has_news(descriptors.last()),
+                })
+            }
+            Err(rustix::io::Errno::INTR) => Ok(Woken { by_signal: true, by_orphan: false }),
             Err(error) => Err(error.into()),
         }
     }
@@ -200,7 +223,16 @@ impl Supervisor {
         if self.setting.signals.take_stop() && self.record.phase != Phase::Stopping && self.stop() == Flow::End {
             return Ok(Flow::End);
         }
-        if self.setting.signals.take_rewrite() || self.must_write {
+        if self.setting.signals.take_unhealthy() {
+            self.end_unhealthy_run();
+        }
+        if self.setting.signals.take_rewrite() {
+            self.hold_present_locks();
+            self.write(Durability::Visible);
+            if let Some(leader) = &self.leader {
+                self.write_pid(leader.identity.pid);
+            }
+        } else if self.must_write {
             self.write(Durability::Visible);
         }
         if self.setting.signals.take_child() && self.reap()? == Flow::End {
@@ -216,10 +248,34 @@ impl Supervisor {
         Ok(Flow::Continue)
     }
 
+    /// Takes the locks that count now, where those that are held belong to files that somebody removed. What the service inherited stays
+    /// as it is: that it lives is in the record.
+    ///
+    /// False when that is not possible: the directory is gone, or somebody else has started the service anew.
+    fn hold_present_locks(&mut self) -> bool {
+        let id = &self.setting.handover.service;
+        let (lock_file, shim_lock_file) = (self.setting.layout.lock_file(id), self.setting.layout.shim_lock_file(id));
+        if !lock::is_at(&self.setting.shim_lock, &shim_lock_file)
+            && let Ok(Some(fresh)) = lock::try_lock(&shim_lock_file)
+        {
+            self.setting.shim_lock = fresh;
+        }
+        if self.lock.as_ref().is_some_and(|held| !lock::is_at(held, &lock_file))
+            && let Ok(Some(fresh)) = lock::try_lock(&lock_file)
+        {
+            self.lock = Some(fresh);
+        }
+        lock::is_at(&self.setting.shim_lock, &shim_lock_file)
+            && self.lock.as_ref().is_none_or(|held| lock::is_at(held, &lock_file))
+    }
+
     fn timer_fired(&mut self) -> io::Result<Flow> {
         match self.record.phase {
             Phase::Backoff => Ok(self.start_again()),
             Phase::Clearing => {
+                if self.is_unhealthy && !self.kills {
+                    self.tell(Actor::Recovery, Happening::Escalated { after: self.setting.handover.stop_patience });
+                }
                 self.kills = true;
                 self.signalled.clear();
                 self.signal_tree();
@@ -235,6 +291,21 @@ impl Supervisor {
 
     // ---- stopping ----
 
+    /// Ends a run that the leader found unhealthy, as a failure: what follows is decided as after any other. Without force there is no
+    /// SIGKILL for a person's stop, since a person can decide; nobody is there to decide now.
+    fn end_unhealthy_run(&mut self) {
+        let is_meant =
+            self.leader.as_ref().is_some_and(|leader| since_boot().saturating_sub(leader.since) >= YOUNGEST_UNHEALTHY);
+        if self.record.phase != Phase::Running || !is_meant || self.setting.handover.max_restarts.is_none() {
+            return;
+        }
+        self.is_unhealthy = true;
+        self.record.phase = Phase::Clearing;
+        self.write(Durability::Visible);
+        self.signal_tree();
+        self.timer = Some(since_boot() + self.setting.handover.stop_patience);
+    }
+
     /// Records that the service shall not run, and begins to make it so.
     fn stop(&mut self) -> Flow {
         self.record.wanted = Wanted::Down;
@@ -243,6 +314,9 @@ impl Supervisor {
             return self.end(Phase::Stopped, Durability::Durable);
         }
         self.record.phase = Phase::Stopping;
+        // A person's stop may wait for longer than an unhealthy run's end would have, and does not kill.
+        self.timer = None;
+        self.is_unhealthy = false;
         self.write(Durability::Visible);
         self.signal_tree();
         // The one who asked waits for our end, which comes after this: so the disk may take its time beside the service's own.
@@ -329,6 +403,10 @@ impl Supervisor {
             Phase::Clearing if !tree_lives => self.decide(),
             Phase::Stopping if !tree_lives => self.end(Phase::Stopped, Durability::Visible),
             Phase::Clearing | Phase::Stopping => {
+                if ending.is_some() {
+                    // How it ended is known from now on, whatever the rest of it does.
+                    self.write(Durability::Visible);
+                }
                 // What was forked while the others were being signalled.
                 self.signal_tree();
                 self.arm_sweep();
@@ -339,6 +417,8 @@ impl Supervisor {
     }
 
     fn note_end(&mut self, ending: Ending) {
+        failpoint!("shim-before-exit-record");
+        let ending = if self.is_unhealthy { Ending::Unhealthy } else { ending };
         let ran_for = self.leader.take().map_or(Duration::ZERO, |leader| since_boot().saturating_sub(leader.since));
         self.record.push_exit(Exit {
             ending,
@@ -372,29 +452,30 @@ impl Supervisor {
     fn decide(&mut self) -> Flow {
         self.kills = false;
         self.signalled.clear();
-        let (ending, was_stable) = match self.record.exits.last() {
-            Some(exit) => (exit.ending, Duration::from_millis(exit.ran_for) >= STABLE_RUN),
-            None => (Ending::Unknown, false),
+        self.is_unhealthy = false;
+        let last = self.record.exits.last();
+        let (ending, ran_for) = last.map_or((Ending::Unknown, 0), |exit| (exit.ending, exit.ran_for));
+        let (author, noticed_within) = match ending {
+            Ending::Unhealthy => (Actor::Recovery, self.setting.handover.noticed_within),
+            Ending::Exited(_) | Ending::Signalled(_) | Ending::Unknown => (Actor::Outside, Duration::ZERO),
         };
-        if was_stable {
-            self.record.failures = 0;
-            self.record.streak = 0;
-        } else {
-            self.record.failures = self.record.failures.saturating_add(1);
-        }
-        let may_restart = ending != Ending::Exited(0)
-            && self.setting.handover.max_restarts.is_some_and(|most| self.record.streak < most);
-        self.tell(Actor::Outside, Happening::Died { ending });
+        let budget = Budget { failures: self.record.failures, streak: self.record.streak }
+            .after_run(Duration::from_millis(ran_for), noticed_within);
+        self.record.failures = budget.failures;
+        self.record.streak = budget.streak;
+        let may_restart =
+            ending != Ending::Exited(0) && self.setting.handover.max_restarts.is_some_and(|most| budget.allows(most));
+        self.tell(author, Happening::Died { ending });
         if !may_restart {
-            if self.record.streak > 0 && ending != Ending::Exited(0) {
-                self.tell(Actor::Recovery, Happening::GaveUp { restarts: self.record.streak });
+            if budget.streak > 0 && ending != Ending::Exited(0) {
+                self.tell(Actor::Recovery, Happening::GaveUp { restarts: budget.streak });
             }
             return self.end(Phase::Failed, Durability::Visible);
         }
-        match delay(self.record.failures) {
+        match budget.delay(random()) {
             Duration::ZERO => self.start_again(),
             pause => {
-                let attempt = self.record.streak.saturating_add(1);
+                let attempt = budget.attempt();
                 self.tell(Actor::Recovery, Happening::RestartScheduled { attempt, after: pause });
                 let due = since_boot() + pause;
                 self.timer = Some(due);
@@ -408,6 +489,10 @@ impl Supervisor {
     }
 
     fn start_again(&mut self) -> Flow {
+        if !self.hold_present_locks() {
+            // Whatever was started here since the files were removed is not ours, and there must not be two.
+            return Flow::End;
+        }
         self.record.restarts = self.record.restarts.saturating_add(1);
         self.record.streak = self.record.streak.saturating_add(1);
         match self.spawn() {
@@ -431,9 +516,16 @@ impl Supervisor {
         self.record.phase = Phase::Starting;
         self.record.next_attempt = None;
         // Before the process exists: should this shim be killed right after making it, then this names the session to look in.
-        self.try_write(Durability::Visible).map_err(|error| format!("its state could not be written: {error}"))?;
+        match self.try_write(Durability::Visible) {
+            Ok(()) => {}
+            // A full disk keeps nobody from being started who asks for it now, and sees why. But it must not keep down what ran.
+            Err(error) if self.record.restarts == 0 => return Err(format!("its state could not be written: {error}")),
+            Err(_) => self.must_write = true,
+        }
         let lock = self.lock.as_ref().ok_or("its lock is not held")?;
+        failpoint!("shim-before-process");
         let pid = launch(&self.setting.handover, lock, &self.output)?;
+        failpoint!("shim-after-process");
         let since = since_boot();
         // Nobody but us can wait for it, so it stays visible even when it has ended already.
         let stat = process::stat(pid).ok_or("/proc does not show its process")?;
@@ -445,6 +537,7 @@ impl Supervisor {
         self.record.failure = None;
         self.output.mark_start(self.setting.handover.service.as_str(), pid);
         self.write(Durability::Visible);
+        failpoint!("shim-after-state");
         self.write_pid(pid);
         Ok(identity)
     }
@@ -454,6 +547,7 @@ impl Supervisor {
     /// Ends: everything is gone, recorded and moved to the log.
     pub(super) fn end(&mut self, phase: Phase, durability: Durability) -> Flow {
         self.output.finish();
+        failpoint!("shim-before-last-state");
         self.record.dropped_bytes = self.output.dropped();
         self.record.phase = phase;
         self.remove_pid();
@@ -487,4 +581,10 @@ impl Supervisor {
     fn remove_pid(&self) {
         drop(directory::remove(&self.setting.layout.pid_file(&self.setting.handover.service)));
     }
+}
+
+/// A number that nobody can foresee, and that differs between shims that decide at the same moment.
+fn random() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(std::process::id())
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use super::Layout;
+use super::failpoint::failpoint;
 
 /// Why a directory of ours cannot be used.
 #[derive(Debug)]
@@ -190,10 +191,12 @@ pub fn replace(path: &Path, content: &[u8], durability: Durability) -> io::Resul
         }
         opened => File::from(opened?),
     };
+    failpoint!("replace-made-aside");
     let written = file.write_all(content).and_then(|()| match durability {
         Durability::Visible => Ok(()),
         Durability::Durable => file.sync_all(),
     });
+    failpoint!("replace-written-aside");
     let renamed = written.and_then(|()| Ok(rustix::fs::renameat(&directory, &aside, &directory, name)?));
     if renamed.is_err() {
         // Best effort: the next writer removes it too.

@@ -1,18 +1,19 @@
 //! What an engine hands to the shim that it spawns, and what the shim answers: both over one socket, since arguments and
 //! environments can be read by others. Std only.
 //!
-//! A handover is `PVH1`, its length, and then fields of a known order, each with its own length. One that arrives incomplete,
+//! A handover is `PVH2`, its length, and then fields of a known order, each with its own length. One that arrives incomplete,
 //! because its sender was killed, is no handover, and nothing is started.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::state::Exit;
 use crate::model::{Ending, ProcessIdentity, ServiceId};
 
-const MAGIC: &[u8; 4] = b"PVH1";
+const MAGIC: &[u8; 4] = b"PVH2";
 
 /// The longest handover, in bytes: above the kernel's own limit for arguments and environment together.
 const MAX_LENGTH: u32 = 8 * 1024 * 1024;
@@ -36,6 +37,10 @@ pub struct Handover {
     pub stop_signal: i32,
     /// How often it is started again; `None` when never.
     pub max_restarts: Option<u32>,
+    /// How long it may take to stop when it is stopped because it is unhealthy; then it is killed.
+    pub stop_patience: Duration,
+    /// How long it may be unhealthy, from its start, before anybody acts on it: such a run is not a stable one.
+    pub noticed_within: Duration,
     /// See [`super::state::ServiceRecord::spec_hash`].
     pub spec_hash: u64,
     /// When and how often the log is rotated.
@@ -123,6 +128,8 @@ impl Handover {
         body.bytes(self.directory.as_os_str().as_bytes());
         body.signed(i64::from(self.stop_signal));
         body.signed(self.max_restarts.map_or(-1, i64::from));
+        body.duration(self.stop_patience);
+        body.duration(self.noticed_within);
         body.number(self.spec_hash);
         body.number(self.rotation.limit);
         body.number(u64::from(self.rotation.n_kept));
@@ -132,6 +139,7 @@ impl Handover {
                 Ending::Exited(code) => (0, code),
                 Ending::Signalled(signal) => (1, signal),
                 Ending::Unknown => (2, 0),
+                Ending::Unhealthy => (3, 0),
             };
             body.number(kind);
             body.signed(i64::from(value));
@@ -173,6 +181,8 @@ impl Handover {
             directory: body.path()?,
             stop_signal: body.signed()?.try_into().map_err(|_| malformed("signal"))?,
             max_restarts: u32::try_from(body.signed()?).ok(),
+            stop_patience: body.duration()?,
+            noticed_within: body.duration()?,
             spec_hash: body.number()?,
             rotation: Rotation { limit: body.number()?, n_kept: body.small()? },
             exits: body.list(Decoder::exit)?,
@@ -247,6 +257,11 @@ impl Encoder {
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
+    /// In milliseconds.
+    fn duration(&mut self, value: Duration) {
+        self.number(u64::try_from(value.as_millis()).unwrap_or(u64::MAX));
+    }
+
     fn bytes(&mut self, value: &[u8]) {
         self.number(value.len() as u64);
         self.0.extend_from_slice(value);
@@ -290,6 +305,10 @@ impl Decoder<'_> {
         Ok(self.number()?.cast_signed())
     }
 
+    fn duration(&mut self) -> io::Result<Duration> {
+        Ok(Duration::from_millis(self.number()?))
+    }
+
     fn small(&mut self) -> io::Result<u32> {
         self.number()?.try_into().map_err(|_| malformed("number out of range"))
     }
@@ -327,6 +346,7 @@ impl Decoder<'_> {
         let ending = match kind {
             0 => Ending::Exited(value),
             1 => Ending::Signalled(value),
+            3 => Ending::Unhealthy,
             _ => Ending::Unknown,
         };
         Ok(Exit { ending, at: self.number()?, ran_for: self.number()? })
@@ -348,6 +368,8 @@ impl Decoder<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::{Handover, Orphan, Report, Rotation};
     use crate::model::{Ending, ProcessIdentity, ServiceId};
     use crate::store::state::Exit;
@@ -363,6 +385,8 @@ mod tests {
             directory: "/".into(),
             stop_signal: 15,
             max_restarts: Some(3),
+            stop_patience: Duration::from_millis(10_001),
+            noticed_within: Duration::from_secs(90),
             spec_hash: 5,
             rotation: Rotation::default(),
             exits: vec![Exit { ending: Ending::Signalled(9), at: 1, ran_for: 2 }],

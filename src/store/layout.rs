@@ -74,6 +74,39 @@ impl Layout {
         self.state().join("events.jsonl")
     }
 
+    /// `state/history/`, made by the first leader.
+    pub fn history(&self) -> PathBuf {
+        self.state().join("history")
+    }
+
+    /// A service's health history.
+    pub fn history_file(&self, id: &ServiceId) -> PathBuf {
+        self.history().join(format!("{id}.health"))
+    }
+
+    /// Held by whoever acts on its own. Begins with a dot, which no service's name does, so that it is the lock of no service. Never
+    /// unlinked.
+    pub fn leader_lock(&self) -> PathBuf {
+        self.state().join(".leader.lock")
+    }
+
+    /// Held by the one `supervise` of this home, also while it waits for the leader's lock: who leads only in its absence gives way.
+    /// Never unlinked.
+    pub fn supervise_lock(&self) -> PathBuf {
+        self.state().join(".supervise.lock")
+    }
+
+    /// There once it was said that `supervise` is started in the background.
+    pub fn supervise_said(&self) -> PathBuf {
+        self.state().join(".supervise-was-explained")
+    }
+
+    /// There once every process of this home was found to have its state beside it: a directory without it may have taken the place of
+    /// one that was removed while services ran.
+    pub fn complete_marker(&self) -> PathBuf {
+        self.state().join(".complete")
+    }
+
     /// The log of our own programs.
     pub fn own_log(&self) -> PathBuf {
         self.root.join("provisioning.log")

@@ -149,6 +149,7 @@ impl ServiceRecord {
                 Ending::Exited(code) => write!(out, "\"code\":{code}")?,
                 Ending::Signalled(signal) => write!(out, "\"signal\":{signal}")?,
                 Ending::Unknown => out.push_str("\"unknown\":true"),
+                Ending::Unhealthy => out.push_str("\"unhealthy\":true"),
             }
             write!(out, ",\"at_ms\":{},\"ran_for_ms\":{}}}", exit.at, exit.ran_for)?;
         }

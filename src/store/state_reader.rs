@@ -144,6 +144,8 @@ impl IdentityJson {
 struct ExitJson {
     code: Option<i32>,
     signal: Option<i32>,
+    #[serde(default)]
+    unhealthy: bool,
     at_ms: u64,
     ran_for_ms: u64,
 }
@@ -153,6 +155,7 @@ impl ExitJson {
         let ending = match (self.code, self.signal) {
             (Some(code), _) => Ending::Exited(code),
             (None, Some(signal)) => Ending::Signalled(signal),
+            (None, None) if self.unhealthy => Ending::Unhealthy,
             (None, None) => Ending::Unknown,
         };
         Exit { ending, at: self.at_ms, ran_for: self.ran_for_ms }
@@ -181,6 +184,7 @@ mod tests {
                 Exit { ending: Ending::Exited(7), at: 1, ran_for: 2 },
                 Exit { ending: Ending::Signalled(9), at: 3, ran_for: 4 },
                 Exit { ending: Ending::Unknown, at: 5, ran_for: 6 },
+                Exit { ending: Ending::Unhealthy, at: 7, ran_for: 8 },
             ],
             next_attempt: Some(u64::MAX),
             spec_hash: 0xdead_beef_0000_0001,

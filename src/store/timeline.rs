@@ -9,7 +9,6 @@ use rustix::fs::OFlags;
 
 use super::state::{push_string, unix_millis};
 use super::{Layout, directory};
-use crate::engine::ports::Store;
 use crate::model::Event;
 
 /// From this size on, in bytes, the file becomes `events.jsonl.1`, and the one before is forgotten.
@@ -42,8 +41,9 @@ impl Timeline {
             None => self.open()?,
         };
         let metadata = file.metadata()?;
-        let is_unlinked = std::os::unix::fs::MetadataExt::nlink(&metadata) == 0;
-        if metadata.len() >= MAX_LENGTH || is_unlinked {
+        // No name: it was removed. Two: the other one may be somebody's file, and is not written to.
+        let has_its_name = std::os::unix::fs::MetadataExt::nlink(&metadata) == 1;
+        if metadata.len() >= MAX_LENGTH || !has_its_name {
             self.rotate()?;
             file = self.open()?;
         }
@@ -67,7 +67,7 @@ impl Timeline {
     /// Looks at the file by its name first: another program may have rotated it already, while we still held the old one open.
     fn rotate(&self) -> io::Result<()> {
         match std::fs::symlink_metadata(&self.path) {
-            Ok(named) if named.len() >= MAX_LENGTH => {
+            Ok(named) if named.len() >= MAX_LENGTH || std::os::unix::fs::MetadataExt::nlink(&named) > 1 => {
                 let mut old = self.path.clone().into_os_string();
                 old.push(".1");
                 std::fs::rename(&self.path, old)
@@ -91,18 +91,9 @@ fn line(event: &Event) -> Result<String, std::fmt::Error> {
     Ok(line)
 }
 
-impl Store for Timeline {
-    fn record(&self, event: &Event) {
-        if let Err(error) = self.append(event) {
-            tracing::warn!(%error, path = %self.path.display(), "the timeline could not be written");
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{MAX_LENGTH, Timeline};
-    use crate::engine::ports::Store as _;
     use crate::model::{Actor, Event, Happening, ServiceId};
     use crate::store::{Layout, directory};
     use std::time::{Duration, UNIX_EPOCH};
@@ -119,13 +110,13 @@ mod tests {
             what: Happening::StartFailed { reason: "bad\nline \u{1b}[2J".into() },
             actor: Actor::Command,
         };
-        timeline.record(&event);
+        timeline.append(&event).expect("append");
         let text = std::fs::read_to_string(layout.events()).expect("read");
         assert_eq!(text.lines().count(), 1, "{text}");
         assert!(!text.contains('\u{1b}') && text.contains("\"at_ms\":1000"), "{text}");
         event.what = Happening::StartFailed { reason: "x".repeat(100_000) };
         for _ in 0..30 {
-            timeline.record(&event);
+            timeline.append(&event).expect("append");
         }
         let old = layout.events().with_extension("jsonl.1");
         for path in [layout.events(), old] {

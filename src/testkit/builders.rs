@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    BinarySpec, Category, Check, Deployment, HealthCheck, Registry, RegistrySource, RestartOnFailure, ServiceId,
-    ServiceKind, ServiceSpec, Startup,
+    AutoSupervise, BinarySpec, Category, Check, Deployment, HealthCheck, Registry, RegistrySource, RestartOnFailure,
+    ServiceId, ServiceKind, ServiceSpec, Startup,
 };
 
 /// The id of that name.
@@ -62,12 +62,20 @@ pub fn checked_service(name: &str, dependencies: &str) -> ServiceSpec {
     spec
 }
 
+/// The same, restarted up to three times when it fails.
+pub fn restarted_service(name: &str, dependencies: &str) -> ServiceSpec {
+    let mut spec = checked_service(name, dependencies);
+    spec.startup.restart_on_failure = RestartOnFailure::UpTo { max_restarts: 3 };
+    spec
+}
+
 /// A registry of those services, in that order.
 pub fn registry(services: impl IntoIterator<Item = ServiceSpec>) -> Registry {
     Registry {
         source: RegistrySource::BuiltIn,
         services: services.into_iter().map(Arc::new).collect(),
         set_aside: Vec::new(),
+        auto_supervise: AutoSupervise::On,
         diagnostics: Vec::new(),
     }
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::engine::handle::Checked;
 use crate::model::{
-    BinarySpec, Category, Check, Deployment, DockerSpec, Health, HealthCheck, HealthHistory, Instance, Intent,
-    ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, Registry, RegistrySource, RestartOnFailure, Role,
+    AutoSupervise, BinarySpec, Category, Check, Deployment, DockerSpec, Health, HealthCheck, HealthHistory, Instance,
+    Intent, ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, Registry, RegistrySource, RestartOnFailure, Role,
     ServiceId, ServiceKind, ServiceSnapshot, ServiceSpec, ServiceState, Snapshot, Startup,
 };
 
@@ -61,6 +61,7 @@ pub fn b10_registry() -> Registry {
         source: RegistrySource::File(PathBuf::from("config/services.toml")),
         services: services.into_iter().map(Arc::new).collect(),
         set_aside: Vec::new(),
+        auto_supervise: AutoSupervise::On,
         diagnostics: Vec::new(),
     }
 }
@@ -140,6 +141,7 @@ fn stopped(spec: Arc<ServiceSpec>) -> ServiceSnapshot {
         entered: noon(),
         next_probe: None,
         notes: Vec::new(),
+        facts: Vec::new(),
     }
 }
 

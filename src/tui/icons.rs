@@ -107,6 +107,11 @@ impl IconSet {
     pub(crate) fn bad(self) -> &'static str {
         self.pick("✗", "x")
     }
+
+    /// The mark of a time in which nobody looked, in a sparkline.
+    pub(crate) fn gap(self) -> &'static str {
+        self.pick("┈", " ")
+    }
     pub(crate) fn warning(self) -> &'static str {
         self.pick("⚠", "!")
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures::future::join_all;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,7 +18,8 @@ use super::run::ConsoleOptions;
 use super::update::registry::Occasion;
 use crate::engine::handle::Handle;
 use crate::engine::operation::Request;
-use crate::model::{Registry, ServiceId};
+use crate::engine::ports::UsageSource;
+use crate::model::{Leadership, Registry, ServiceId};
 use crate::report::Diagnosis;
 
 /// Batches of log lines that are put together into one report.
@@ -29,6 +31,7 @@ pub(super) struct Shell {
     logs: Arc<dyn LogFeed>,
     desk: Arc<dyn RegistryDesk>,
     editor: Option<Editor>,
+    usage: Arc<dyn UsageSource>,
     /// The registry that is to be in force.
     registries: watch::Sender<Option<Arc<Registry>>>,
     reports: mpsc::Sender<Event>,
@@ -51,6 +54,7 @@ impl Shell {
             logs: Arc::clone(&options.logs),
             desk: Arc::clone(&options.desk),
             editor: options.editor.clone(),
+            usage: Arc::clone(&options.usage),
             registries,
             reports,
             tasks: TaskTracker::new(),
@@ -59,6 +63,7 @@ impl Shell {
             log,
         };
         shell.follow_registry();
+        shell.follow_leadership(options.leadership.clone());
         shell.hand_over_registries(newest);
         shell
     }
@@ -86,6 +91,7 @@ impl Shell {
             }
             Effect::LoadRegistry => self.load_registry(),
             Effect::Examine { round } => self.examine(round),
+            Effect::MeasureUsage { services } => self.measure(services),
             Effect::Edit { file, service } => self.edit(file, service),
             Effect::WriteBuiltIn => {
                 let (written, reports) = (self.desk.write_built_in(), self.reports.clone());
@@ -148,6 +154,22 @@ impl Shell {
         });
     }
 
+    fn follow_leadership(&self, mut leadership: watch::Receiver<Option<Leadership>>) {
+        let reports = self.reports.clone();
+        self.spawn(self.stop.clone(), async move {
+            loop {
+                let newest = leadership.borrow_and_update().clone();
+                if let Some(found) = newest {
+                    report(&reports, Event::LeadershipChanged(found)).await;
+                }
+                if leadership.changed().await.is_err() {
+                    // Nobody looks any more: what was seen last stays on the screen.
+                    return;
+                }
+            }
+        });
+    }
+
     fn examine(&self, round: u64) {
         let (handle, reports) = (self.handle.clone(), self.reports.clone());
         self.spawn(self.stop.clone(), async move {
@@ -156,6 +178,24 @@ impl Shell {
                 let found = Box::new(Diagnosis::new(&handle.snapshot().registry, host, services));
                 report(&reports, Event::Examined { round, found }).await;
             }
+        });
+    }
+
+    /// All at once; they are as many as fit on a screen.
+    fn measure(&self, services: Vec<ServiceId>) {
+        let (usage, snapshot, reports) = (Arc::clone(&self.usage), self.handle.snapshot(), self.reports.clone());
+        self.spawn(self.stop.clone(), async move {
+            let looks = services.into_iter().map(|id| {
+                let (usage, service) = (Arc::clone(&usage), snapshot.service(id.as_str()).cloned());
+                async move {
+                    let service = service?;
+                    let instance = service.state.instance()?;
+                    let used = usage.usage(&service.spec, instance).await?;
+                    Some((id, instance.clone(), used))
+                }
+            });
+            let found = join_all(looks).await.into_iter().flatten().collect();
+            report(&reports, Event::UsageMeasured(found)).await;
         });
     }
 

@@ -16,10 +16,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["model", "engine"]),
     ("host", &["model", "engine", "preflight", "store"]),
     ("shim", &["model", "lifecycle", "store", "host"]),
-    ("backends", &["model", "engine", "preflight", "store", "host", "shim"]),
-    ("health", &["model", "engine", "host"]),
+    ("backends", &["model", "engine", "preflight", "store", "host", "shim", "net"]),
+    ("health", &["model", "engine", "host", "net"]),
+    ("net", &["model"]),
     ("logs", &["model", "engine", "store"]),
     ("demo", &["model", "host", "store"]),
+    ("supervise", &["model", "engine", "store", "host"]),
     ("tui", &["model", "report", "lifecycle", "preflight", "engine", "logs", "store"]),
     (
         "cli",
@@ -36,6 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tui",
             "demo",
             "shim",
+            "supervise",
         ],
     ),
 ];

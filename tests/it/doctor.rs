@@ -20,6 +20,7 @@ impl Home {
 
     fn doctor(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_provisioning"))
+            .env("PROVISIONING_SUPERVISE", "off")
             .arg("--config")
             .arg(self.dir.path().join("services.toml"))
             .arg("doctor")

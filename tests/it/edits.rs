@@ -35,6 +35,7 @@ fn a_registry_that_anyone_could_have_written_is_used_only_when_it_was_named() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
     let list = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_provisioning"))
+            .env("PROVISIONING_SUPERVISE", "off")
             .args(arguments)
             .args(["services", "list"])
             .current_dir(project.path())

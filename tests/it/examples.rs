@@ -87,6 +87,7 @@ impl Stack {
         command
             .current_dir(self.dir.path())
             .env("HOME", self.dir.path())
+            .env("PROVISIONING_SUPERVISE", "off")
             .env("STACK_DIR", self.path("data"))
             .env("PROVISIONING_SERVICES_DIR", self.path("state"))
             .stdin(Stdio::null())

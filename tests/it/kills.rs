@@ -118,6 +118,7 @@ impl Console {
         let size = PtySize { rows: 30, cols: 100, pixel_width: 0, pixel_height: 0 };
         let pty = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_provisioning-tui"));
+        command.env("PROVISIONING_SUPERVISE", "off");
         command.arg("--config");
         command.arg(home.registry());
         command.env("PROVISIONING_SERVICES_DIR", home.services_dir());

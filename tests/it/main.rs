@@ -7,7 +7,10 @@
 )]
 
 mod architecture;
+mod campaign;
 mod cli;
+#[cfg(feature = "docker")]
+mod compose;
 mod config;
 mod demo;
 #[cfg(feature = "docker")]
@@ -15,12 +18,16 @@ mod docker;
 mod doctor;
 mod edits;
 mod examples;
+mod faults;
+mod fuzz;
 mod kills;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 mod process;
 mod pty;
 mod pty_registry;
+#[cfg(feature = "remote")]
+mod remote;
 mod requirements;
 mod schema;
 mod support;

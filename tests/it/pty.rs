@@ -67,6 +67,7 @@ impl Console {
     pub(crate) fn open_in(home: TempDir, columns: u16, rows: u16, configure: impl FnOnce(&mut CommandBuilder)) -> Self {
         let pty = native_pty_system().openpty(size(columns, rows)).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_provisioning-tui"));
+        command.env("PROVISIONING_SUPERVISE", "off");
         command.cwd(home.path());
         command.env("HOME", home.path());
         command.env("PROVISIONING_SERVICES_DIR", home.path().join("services"));
@@ -177,6 +178,7 @@ impl Drop for Console {
 /// Services outlive the console by design; those of a test must not outlive the test.
 fn stop_services(home: &Path) {
     let stopped = std::process::Command::new(env!("CARGO_BIN_EXE_provisioning"))
+        .env("PROVISIONING_SUPERVISE", "off")
         .arg("--config")
         .arg(home.join("services.toml"))
         .args(["platform", "stop", "--force"])

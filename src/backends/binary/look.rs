@@ -32,9 +32,23 @@ pub(super) struct Look {
     pub(super) service: Option<ProcessIdentity>,
     /// Things worth knowing.
     pub(super) notes: Vec<String>,
+    /// What lives of it although neither its process nor its shim does, and no file tells of it: nothing may be started beside that.
+    pub(super) left_behind: Vec<Stat>,
 }
 
 impl Look {
+    pub(super) fn nothing() -> Self {
+        Self {
+            record: None,
+            written_at: None,
+            unusable: None,
+            shim: None,
+            service: None,
+            notes: Vec::new(),
+            left_behind: Vec::new(),
+        }
+    }
+
     /// The service lives and its shim does not.
     pub(super) fn is_orphan(&self) -> bool {
         self.service.is_some() && self.shim.is_none()
@@ -49,11 +63,28 @@ impl Look {
         self.record.as_ref().map(|(record, _)| record.phase)
     }
 
+    /// Whether the record speaks of something under way, and nobody is there who is at it.
+    fn is_cut_short(&self) -> bool {
+        self.shim.is_none()
+            && self.service.is_none()
+            && self.phase().is_some_and(|phase| !matches!(phase, Phase::Stopped | Phase::Failed))
+    }
+
     /// Whether the shim must be about to write something else, unless it was stopped or is stuck.
     fn is_in_between(&self) -> bool {
         self.shim.is_some()
             && self.service.is_none()
-            && matches!(self.phase(), Some(Phase::Starting | Phase::Running | Phase::Stopped | Phase::Failed))
+            && matches!(
+                self.phase(),
+                Some(Phase::Starting | Phase::Running | Phase::Clearing | Phase::Stopped | Phase::Failed)
+            )
+    }
+}
+
+impl Look {
+    /// No record, and nothing that holds a lock: never started in this home, or all that was known of it was removed.
+    pub(super) fn knows_nothing(&self) -> bool {
+        self.record.is_none() && self.shim.is_none() && self.service.is_none()
     }
 }
 
@@ -66,12 +97,18 @@ impl BinaryBackend {
         spec_hash: Option<u64>,
     ) -> Result<Observed, BackendError> {
         let deadline = Instant::now() + SETTLING;
+        let mut has_ended = false;
         loop {
-            let look = self.look(id)?;
+            let mut look = self.look(id)?;
+            // The shim may have written its last word, and ended, after the record was read and before it was looked for.
+            if look.is_cut_short() && !std::mem::replace(&mut has_ended, true) {
+                continue;
+            }
             if look.is_in_between() && Instant::now() < deadline {
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 continue;
             }
+            self.look_behind_a_stale_record(&mut look);
             for identity in look.shim.iter().chain(&look.service) {
                 self.watches.watch_process(&self.era, id, identity);
             }
@@ -90,10 +127,14 @@ impl BinaryBackend {
     pub(super) fn look(&self, id: &ServiceId) -> Result<Look, BackendError> {
         let path = self.settings.layout.state_file(id);
         let found = state_reader::read(&path).map_err(|error| transient(path.display(), &error))?;
-        let mut look =
-            Look { record: None, written_at: None, unusable: None, shim: None, service: None, notes: Vec::new() };
+        let mut look = Look::nothing();
         match found {
-            Found::Nothing => self.look_without_record(id, &mut look),
+            Found::Nothing => {
+                self.look_without_record(id, &mut look);
+                if look.knows_nothing() && !self.settings.layout.complete_marker().exists() {
+                    look = self.look_for_lost(id);
+                }
+            }
             Found::Unusable(why) => {
                 look.notes.push(format!("{} cannot be used: {why}", path.display()));
                 look.unusable = Some(why);
@@ -117,6 +158,32 @@ impl BinaryBackend {
             }
         }
         Ok(look)
+    }
+
+    /// A shim whose disk is full goes on from memory, and what it recorded last is not so any more: what it has made since is its child.
+    fn look_behind_a_stale_record(&self, look: &mut Look) {
+        let (Some(shim), None, Some((record, _))) = (&look.shim, &look.service, &look.record) else { return };
+        let is_overdue = match record.phase {
+            Phase::Running => true,
+            Phase::Backoff => {
+                record.next_attempt.is_some_and(|at| Duration::from_nanos(at) + SETTLING < process::since_boot())
+            }
+            Phase::Starting | Phase::Clearing | Phase::Stopping | Phase::Stopped | Phase::Failed => false,
+        };
+        if !is_overdue {
+            return;
+        }
+        let child = process::descendants(shim.pid)
+            .into_iter()
+            .filter(|stat| stat.parent == shim.pid && stat.group == stat.pid && stat.session == shim.pid)
+            .min_by_key(|stat| stat.start_ticks);
+        if let Some(child) = child {
+            look.service = Some(self.era.identity(&child));
+            look.notes.push("its state could not be written: is the disk full?".to_owned());
+            if let Some((record, _)) = &mut look.record {
+                record.phase = Phase::Running;
+            }
+        }
     }
 
     /// The record is of another boot, where nothing of it can live, or of another PID namespace, where it can.
@@ -192,7 +259,8 @@ impl BinaryBackend {
     fn observed(&self, id: &ServiceId, look: Look) -> Result<Observed, BackendError> {
         let record = look.record.as_ref().map(|(record, _)| record.as_ref());
         let presence = match (&look.service, &look.shim) {
-            (Some(service), shim) => present(service, shim.is_some(), look.phase()),
+            // A guardian whose record was removed has to write it again, which is tending too.
+            (Some(service), shim) => present(service, shim.is_some() && record.is_some(), look.phase()),
             (None, Some(shim)) => match record {
                 Some(record) => watched_but_down(record, shim),
                 None => Presence::Absent,
@@ -245,7 +313,8 @@ impl BinaryBackend {
 fn present(service: &ProcessIdentity, has_shim: bool, phase: Option<Phase>) -> Presence {
     let instance = Instance::Process(service.clone());
     let since = process::started_at(service.start_ticks);
-    if phase == Some(Phase::Stopping) {
+    // While its process lives, only an unhealthy one is cleared away.
+    if matches!(phase, Some(Phase::Stopping | Phase::Clearing)) {
         return Presence::Leaving { instance, since };
     }
     Presence::Present { instance, since, guardian: if has_shim { Guardian::Alive } else { Guardian::Gone } }
@@ -259,14 +328,14 @@ fn watched_but_down(record: &ServiceRecord, shim: &ProcessIdentity) -> Presence 
         || record.service.as_ref().map_or_else(Instant::now, |service| process::started_at(service.start_ticks));
     match record.phase {
         Phase::Backoff => Presence::RestartPending {
-            attempt: record.restarts.saturating_add(1),
+            attempt: record.streak.saturating_add(1),
             until: record.next_attempt.map_or_else(Instant::now, from_boot),
             last,
         },
         // The process is gone, and others of its tree are not.
         Phase::Stopping => Presence::Leaving { instance: instance(), since: since() },
         Phase::Clearing | Phase::Running => {
-            Presence::RestartPending { attempt: record.restarts.saturating_add(1), until: Instant::now(), last }
+            Presence::RestartPending { attempt: record.streak.saturating_add(1), until: Instant::now(), last }
         }
         Phase::Failed => Presence::Failed { reason: failure(record) },
         // It is about to be there, or it has just gone.
@@ -280,8 +349,8 @@ fn failure(record: &ServiceRecord) -> FailureReason {
     if let Some(why) = &record.failure {
         return FailureReason::CouldNotStart(why.clone());
     }
-    if record.restarts > 0 && ending != Ending::Exited(0) {
-        return FailureReason::GaveUp { ending, restarts: record.restarts };
+    if record.streak > 0 && ending != Ending::Exited(0) {
+        return FailureReason::GaveUp { ending, restarts: record.streak };
     }
     let after = last.filter(|exit| exit.ending != Ending::Unknown).map(|exit| Duration::from_millis(exit.ran_for));
     FailureReason::Died { ending, after }

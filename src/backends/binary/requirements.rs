@@ -27,7 +27,7 @@ pub(super) fn gather(settings: &Settings, binary: &BinarySpec) -> Vec<Requiremen
     }
     requirements.push(Requirement::StateDirectory {
         path: settings.layout.root().to_owned(),
-        problem: directory::inspect(&settings.layout).err().map(|unusable| unusable.to_string()),
+        problem: directory::inspect(&settings.layout).err().map(|unusable| (unusable.to_string(), unusable.remedy())),
     });
     requirements
 }

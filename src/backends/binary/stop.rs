@@ -8,11 +8,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::launch::{FIRST_PAUSE, LONGEST_PAUSE};
 use super::look::Look;
-use super::watch::watchable;
 use super::{BinaryBackend, transient};
 use crate::engine::ports::{BackendError, StopError};
+use crate::host::descriptors::watchable;
 use crate::host::process;
-use crate::model::{ServiceId, ServiceSpec, StopHow};
+use crate::model::{Instance, ServiceId, ServiceSpec, StopHow};
 use crate::store::directory::{self, Durability};
 use crate::store::lock;
 use crate::store::state::{Phase, Wanted};
@@ -67,6 +67,19 @@ impl BinaryBackend {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// See [`crate::engine::ports::Backend::recover`]. The shim does nothing when it is at something else already.
+    pub(super) async fn order_restart(&self, spec: &ServiceSpec, instance: &Instance) -> Result<(), BackendError> {
+        let look = self.look(&spec.id)?;
+        if look.service.is_none() || look.service.clone().map(Instance::Process).as_ref() != Some(instance) {
+            return Ok(());
+        }
+        let Some(shim) = &look.shim else {
+            self.tend_seen(spec, look).await?;
+            return Err(transient(&spec.id, &std::io::Error::other("its shim had been killed and was replaced")));
+        };
+        self.signal(shim, Signal::URG).map(drop)
     }
 
     /// Nothing that can be named lives. If nothing holds the lock either, the wish is recorded and that is the end; otherwise

@@ -9,11 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::host::descriptors::watchable;
 use crate::host::process::Era;
 use crate::model::{ProcessIdentity, ServiceId};
 use crate::store::Layout;
@@ -100,15 +99,6 @@ impl Watches {
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is behind these locks is whole at any moment, so a panic elsewhere does not spoil it.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A descriptor that tokio waits on until it is readable.
-#[expect(
-    deprecated,
-    reason = "the replacement is unsafe, for descriptors that change their number; an OwnedFd never does"
-)]
-pub(super) fn watchable(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::with_interest(descriptor, Interest::READABLE)
 }
 
 async fn wait_for_end(pidfd: OwnedFd) {

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use bollard::models::ContainerStateStatusEnum as Status;
-use bollard::query_parameters::{KillContainerOptionsBuilder, WaitContainerOptionsBuilder};
+use bollard::query_parameters::{
+    KillContainerOptionsBuilder, RemoveContainerOptionsBuilder, WaitContainerOptionsBuilder,
+};
 use futures::StreamExt as _;
 use futures::future::join_all;
 use tokio::time::Instant;
@@ -88,6 +90,16 @@ impl Engine {
         }
     }
 
+    /// Removes a container that does not run; its volumes stay. One that is gone already needs nothing.
+    pub(crate) async fn remove(&self, id: &str) -> Result<(), Refusal> {
+        let docker = self.order().await?;
+        let options = RemoveContainerOptionsBuilder::default().v(false).force(false).build();
+        match docker.remove_container(id, Some(options)).await.map_err(|error| self.refusal(&error)) {
+            Ok(()) | Err(Refusal::NotFound(_)) => Ok(()),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
     /// What is not paused needs nothing.
     pub(crate) async fn unpause(&self, id: &str) -> Result<(), Refusal> {
         let docker = self.ask().await?;
@@ -120,7 +132,7 @@ impl Engine {
         // Answered at once for one that has ended, so nothing can be missed between the signal and the wait.
         let options = WaitContainerOptionsBuilder::default().condition("not-running").build();
         let mut ends = std::pin::pin!(docker.wait_container(id, Some(options)));
-        match ends.next().await {
+        match self.unless_gone(ends.next()).await? {
             Some(Ok(_) | Err(bollard::errors::Error::DockerContainerWaitError { .. })) => Ok(()),
             Some(Err(error)) => match self.refusal(&error) {
                 Refusal::NotFound(_) => Ok(()),

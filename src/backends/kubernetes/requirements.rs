@@ -43,7 +43,7 @@ impl KubernetesBackend {
         }
         requirements.push(Requirement::StateDirectory {
             path: self.layout.root().to_owned(),
-            problem: directory::inspect(&self.layout).err().map(|unusable| unusable.to_string()),
+            problem: directory::inspect(&self.layout).err().map(|unusable| (unusable.to_string(), unusable.remedy())),
         });
         requirements
     }

@@ -9,15 +9,18 @@ use clap_complete::engine::{ArgValueCompleter, PathCompleter, SubcommandCandidat
 mod common;
 mod platform;
 mod services;
+mod supervise;
 
 pub use common::{ActArgs, EventsArgs, JsonArgs, LogArgs, WaitArgs};
 pub use platform::{
     PlatformCommand, PlatformHealthArgs, PlatformLogsArgs, PlatformRestartArgs, PlatformStartArgs, PlatformStopArgs,
 };
 pub use services::{
-    DependenciesArgs, ListArgs, MonitorArgs, OperationArgs, ServiceArgs, ServiceHealthArgs, ServiceLogsArgs,
-    ServiceRestartArgs, ServiceStartArgs, ServiceStopArgs, ServicesCommand,
+    DependenciesArgs, HistoryArgs, ListArgs, MonitorArgs, OperationArgs, ServiceArgs, ServiceHealthArgs,
+    ServiceLogsArgs, ServiceRestartArgs, ServiceStartArgs, ServiceStopArgs, ServicesCommand,
 };
+
+pub use supervise::{InstallArgs, SuperviseArgs, SuperviseCommand};
 
 use super::complete;
 
@@ -135,6 +138,26 @@ Examples:
   {program} doctor
   {program} doctor --json | jq '.services[] | select(.findings != [])'")]
     Doctor(JsonArgs),
+    /// Look after services while no console is open
+    #[command(after_help = "\
+The one engine of a home that acts on its own, without a face: it asks running
+services how they are, restarts what is unhealthy, and replaces a guardian that
+was killed. Ending or killing it at any moment touches no service.
+
+The first command that starts something starts it in the background, and it ends
+by itself when no service is wanted up. To switch that off: `auto = false` below
+[supervise] in the registry, or PROVISIONING_SUPERVISE=off. While none runs, an
+open console or `services monitor` leads in its place. It keeps to the registry
+it was started with, takes edits of it in, and logs to
+~/.provisioning/services/provisioning.log.
+
+Examples:
+  {program} supervise                  here, until Ctrl+C or nothing is wanted up
+  {program} supervise --background     the same in the background
+  {program} supervise status
+  {program} supervise stop
+  {program} supervise install          as a systemd user unit")]
+    Supervise(SuperviseArgs),
     /// Print what happened to services, when, and who caused it
     #[command(after_help = "\
 The newest entries of the timeline, oldest first. It is written by whoever acts:

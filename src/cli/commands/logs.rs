@@ -201,7 +201,7 @@ fn elsewhere(spec: &ServiceSpec) -> Option<String> {
     match &spec.deployment {
         Deployment::Binary(_) => None,
         Deployment::Remote(remote) => {
-            Some(format!("the logs of {id} are not reachable from here: it runs at {}", remote.endpoint))
+            Some(format!("the logs of {id} are not reachable from here: it runs at {}", remote.shown_endpoint()))
         }
         Deployment::Docker(_) | Deployment::DockerCompose(_) | Deployment::Kubernetes(_) => {
             Some(format!("the logs of {id} cannot be read: {} mode is not supported yet", spec.deployment.mode()))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
-use super::Ended;
+use super::{Aside, Ended};
 use crate::cli::args::ActArgs;
 use crate::cli::exit::Exit;
 use crate::cli::names::resolve;
@@ -14,7 +14,7 @@ use crate::cli::sign::{Busy, Sign};
 use crate::engine::handle::{EngineGone, Handle};
 use crate::engine::operation::{Operation, Progress, Refusal, Request, Summary, Targets, Verb};
 use crate::model::{Actor, Snapshot};
-use crate::report::{Narrator, OutcomeLedger, PlanReport, Telling, refusal_lines, refusal_report};
+use crate::report::{Narrator, OutcomeLedger, PlanReport, Telling, left_out_lines, refusal_lines, refusal_report};
 
 /// One acting command.
 #[derive(Debug)]
@@ -54,7 +54,19 @@ pub(super) async fn run(task: Task<'_>, session: &Session, face: &mut Face) -> E
     match session.handle.begin(request).await? {
         Ok(operation) => {
             let patience = Patience { interrupts: interrupts.as_mut(), timeout };
-            tell(&task, operation, (&before, &session.handle), patience, face).await
+            let ended = tell(&task, operation, (&before, &session.handle), patience, face).await;
+            match task.verb {
+                Verb::Start
+                | Verb::StartOrRestart
+                | Verb::StartUnchecked
+                | Verb::Restart
+                | Verb::RestartWithDependents => {
+                    let aside = if task.act.json { Aside::Silent } else { Aside::Told };
+                    super::look_after(session, aside, face);
+                }
+                Verb::Stop | Verb::StopForced { .. } => {}
+            }
+            ended
         }
         Err(refusal) => Ok(refused(&task, &refusal, face)),
     }
@@ -67,7 +79,10 @@ fn refused(task: &Task<'_>, refusal: &Refusal, face: &mut Face) -> Exit {
     face.out.lines(&refusal_lines(refusal, task.verb, face.style));
     match refusal {
         Refusal::UnknownService { .. } | Refusal::SetAside { .. } => Exit::Usage,
-        Refusal::DependentsRunning { .. } | Refusal::Cycle { .. } | Refusal::MissingDependency { .. } => Exit::Failed,
+        Refusal::DependentsRunning { .. }
+        | Refusal::RunsElsewhere { .. }
+        | Refusal::Cycle { .. }
+        | Refusal::MissingDependency { .. } => Exit::Failed,
     }
 }
 
@@ -86,7 +101,7 @@ async fn dry_run(task: &Task<'_>, targets: Targets, session: &Session, face: &mu
     } else {
         face.out.report(&report.text(task.verb, face.style));
         for (_, refusal) in &plan.refused {
-            face.out.lines(&refusal_lines(refusal, task.verb, face.style));
+            face.out.lines(&left_out_lines(refusal, task.verb, face.style));
         }
     }
     Ok(Exit::done_if(report.would_succeed))
@@ -122,7 +137,10 @@ async fn tell(
     let mut busy = Busy::default();
     let mut sign = Sign::new(face.style);
     for (_, refusal) in &operation.plan.refused {
-        face.out.lines(&refusal_lines(refusal, task.verb, face.style));
+        // Good news go where JSON goes, which is alone there.
+        if refusal.is_shortcoming() || !task.act.json {
+            face.out.lines(&left_out_lines(refusal, task.verb, face.style));
+        }
     }
     let summary: Summary = loop {
         let heard = tokio::select! {
@@ -164,7 +182,7 @@ async fn tell(
         }
     };
     face.out.erase_sign();
-    let is_success = !has_timed_out && summary.is_success() && operation.plan.refused.is_empty();
+    let is_success = !has_timed_out && summary.is_success() && operation.plan.is_whole();
     if task.act.json {
         face.out.json(&ledger.report(&summary, was_interrupted || has_timed_out));
     }

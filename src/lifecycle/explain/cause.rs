@@ -116,8 +116,13 @@ fn hindrance(service: &ServiceSnapshot) -> Hindrance {
     }
 }
 
+/// Whether it keeps those who need it from being well.
+pub(super) fn hinders(service: &ServiceSnapshot) -> bool {
+    hindrance(service) != Hindrance::None
+}
+
 /// A service's state as a sentence says it after "which".
-fn condition(service: &ServiceSnapshot, now: Instant) -> String {
+pub(super) fn condition(service: &ServiceSnapshot, now: Instant) -> String {
     match &service.state {
         ServiceState::Unknown { reason } => format!("is in an unknown state: {reason}"),
         ServiceState::Stopped => "is stopped".to_owned(),

@@ -1,11 +1,12 @@
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::explain;
 use crate::graph::fixture::{ids, service};
 use crate::lifecycle::fixture::{backoff, failed, instance, running, service_in, snapshot, starting, stopping};
+use crate::model::history::Turn;
 use crate::model::{
-    Check, Ending, FailureReason, Health, HealthHistory, Intent, ProbeReport, ProbeVerdict, RestartOnFailure,
+    Check, Ending, FailureReason, Health, HealthHistory, Intent, ProbeReport, ProbeVerdict, RestartOnFailure, Sample,
     ServiceSnapshot, ServiceState,
 };
 
@@ -19,8 +20,8 @@ fn unwell(now: Instant, n_failures: usize) -> ServiceSnapshot {
     let state = ServiceState::Running { instance: instance(), since: now, health: Health::Unhealthy };
     let mut service = service_in(service("app", &["base"]), state, now);
     let mut history = HealthHistory::default();
-    history.push(&report(ProbeVerdict::Passed));
-    (0..n_failures).for_each(|_| history.push(&report(ProbeVerdict::Failed)));
+    let verdicts = std::iter::once(ProbeVerdict::Passed).chain(vec![ProbeVerdict::Failed; n_failures]);
+    verdicts.for_each(|verdict| history.push(Sample::answer(SystemTime::UNIX_EPOCH, &report(verdict), Turn::Same)));
     service.history = Arc::new(history);
     service.last_probe = Some(report(ProbeVerdict::Failed));
     service

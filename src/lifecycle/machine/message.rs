@@ -48,6 +48,27 @@ pub enum Input {
         /// What came of it.
         outcome: ProbeOutcome,
     },
+    /// Nothing that it needs keeps this unhealthy instance from being well: it may be restarted.
+    RecoveryCleared {
+        /// Who was asked for.
+        instance: Instance,
+    },
+    /// Something that it needs is not well either, so that a restart would not help.
+    RecoveryHeldBack {
+        /// Who was asked for.
+        instance: Instance,
+        /// The root of the matter.
+        by: ServiceId,
+        /// How that one is.
+        condition: String,
+    },
+    /// The guardian was told to restart it, or could not be told.
+    RecoveryReported(Result<(), String>),
+    /// This program did not run for a while (see [`crate::lifecycle::gap`]): comes before whatever shows it.
+    Woke {
+        /// When to ask the service again.
+        probe_after: Duration,
+    },
     /// A moment that [`super::Machine::next_wake`] named has come.
     Tick,
 }
@@ -80,6 +101,16 @@ pub enum Effect {
     },
     /// Replace its guardian.
     Tend,
+    /// It is unhealthy and would be restarted: find out whether something that it needs is the reason.
+    Consult {
+        /// Who would be.
+        instance: Instance,
+    },
+    /// Have it restarted, because it is unhealthy.
+    Recover {
+        /// Whom.
+        instance: Instance,
+    },
     /// Tell the timeline.
     Tell(Happening),
     /// Tell those who wait for the start: it is being launched now.

@@ -16,21 +16,23 @@
 mod message;
 mod orders;
 mod policy;
+mod recovery;
 mod sightings;
 
 use std::time::{Duration, Instant};
 
 pub use message::{Effect, Input, StartEnd, StopEnd, StopFailure};
-pub use policy::{Policy, Probing, Tending};
+pub use policy::{Policy, Probing, Remedy, Tending};
 
 use super::admission::Checked;
 use super::streak::Streak;
 use crate::model::{
     ExitRecord, Happening, Health, Instance, Intent, ProbeReport, Role, ServiceId, ServiceState, StopHow,
 };
+use recovery::Illness;
 
 /// What waits for the end of what is under way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Queued {
     Nothing,
     /// A start that came while it stopped.
@@ -45,14 +47,16 @@ enum Queued {
 }
 
 /// Whether a probe is under way, so that a slow one is never joined by a second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum InFlight {
     No,
     Yes,
+    /// It was under way while this program did not run: a failure of it says nothing.
+    AcrossGap,
 }
 
 /// Who stops a service that is stopping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Stopper {
     /// This engine, which will hear the end from its backend.
     Us,
@@ -69,6 +73,7 @@ pub struct Machine {
     entered: Instant,
     intent: Option<Intent>,
     streak: Streak,
+    illness: Illness,
     last_probe: Option<ProbeReport>,
     next_probe: Option<Instant>,
     probe: InFlight,
@@ -104,6 +109,7 @@ impl Machine {
             entered: now,
             intent: None,
             streak,
+            illness: Illness::default(),
             last_probe: None,
             next_probe: None,
             probe: InFlight::No,
@@ -157,6 +163,11 @@ impl Machine {
         &self.notes
     }
 
+    /// Whether a probe is under way whose failure would say nothing.
+    pub fn is_probed_across_gap(&self) -> bool {
+        self.probe == InFlight::AcrossGap
+    }
+
     /// When [`Input::Tick`] is due.
     pub fn next_wake(&self) -> Option<Instant> {
         let deadline = match &self.state {
@@ -202,8 +213,8 @@ impl Machine {
         }
     }
 
-    /// A leader keeps asking whatever else its engine is for.
-    fn probing(&self) -> Probing {
+    /// Whether it keeps asking. A leader does, whatever else its engine is for.
+    pub fn probing(&self) -> Probing {
         match self.role {
             Role::Leader => Probing::Continuous,
             Role::Follower => self.policy.probing,
@@ -224,6 +235,7 @@ impl Machine {
         }
         if self.state.instance() != state.instance() {
             self.streak = Streak::new(self.policy.retries);
+            self.illness = Illness::default();
             self.last_probe = None;
             self.probe = InFlight::No;
         }
@@ -259,6 +271,10 @@ pub fn step(machine: Machine, input: Input, now: Instant) -> Step {
         Input::Observed(Ok(observed)) => turn.observed(observed),
         Input::Observed(Err(reason)) => turn.not_observable(reason),
         Input::Probed { instance, outcome } => turn.probed(&instance, outcome),
+        Input::RecoveryCleared { instance } => turn.recovery_cleared(&instance),
+        Input::RecoveryHeldBack { instance, by, condition } => turn.recovery_held_back(&instance, by, condition),
+        Input::RecoveryReported(result) => turn.recovery_reported(result),
+        Input::Woke { probe_after } => turn.woke(probe_after),
         Input::Tick => turn.tick(),
     }
     Step { machine: turn.machine, effects: turn.effects }
@@ -323,7 +339,16 @@ impl Turn {
 }
 
 #[cfg(test)]
+mod arriving_test;
+
+#[cfg(test)]
 mod table_test;
 
 #[cfg(test)]
 mod property_test;
+
+#[cfg(test)]
+mod recovery_test;
+
+#[cfg(test)]
+mod model_test;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::lifecycle::admission::Checked;
-use crate::model::{Check, ServiceSpec};
+use crate::model::{Check, Mode, RestartOnFailure, ServiceSpec};
 
 /// The shortest delay between two probes of a service that is starting.
 const SHORTEST_READINESS_DELAY: Duration = Duration::from_millis(1);
@@ -29,6 +29,29 @@ pub enum Tending {
     No,
 }
 
+/// Who restarts a service that is unhealthy, within its budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Remedy {
+    /// Its guardian, when the leader tells it: the shim of a binary-mode service, which restarts what dies, too, so that one keeps count.
+    Guardian,
+    /// Nobody here: it is not wanted (`restart_on_failure`), nothing of it is ours (a remote endpoint), or its engine looks after that
+    /// itself (the liveness probes of Kubernetes).
+    Nobody,
+}
+
+impl Remedy {
+    /// Who restarts this service.
+    pub fn of(spec: &ServiceSpec) -> Self {
+        match (spec.deployment.mode(), spec.startup.restart_on_failure) {
+            (_, RestartOnFailure::Never | RestartOnFailure::UpTo { max_restarts: 0 }) => Self::Nobody,
+            (Mode::Binary, RestartOnFailure::UpTo { .. }) => Self::Guardian,
+            (Mode::Docker | Mode::DockerCompose | Mode::Kubernetes | Mode::Remote, RestartOnFailure::UpTo { .. }) => {
+                Self::Nobody
+            }
+        }
+    }
+}
+
 /// What the machine knows of its service's specification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -44,6 +67,8 @@ pub struct Policy {
     pub start_timeout: Duration,
     /// How long a stop may take.
     pub stop_timeout: Duration,
+    /// Who restarts it when it is unhealthy.
+    pub remedy: Remedy,
     /// Whether running services are probed.
     pub probing: Probing,
     /// Whether killed guardians are replaced.
@@ -65,6 +90,7 @@ impl Policy {
             retries: spec.health_check.retries,
             start_timeout: spec.startup.start_timeout,
             stop_timeout: spec.startup.stop_timeout,
+            remedy: Remedy::of(spec),
             probing,
             tending,
             grid,

@@ -7,10 +7,10 @@ use proptest::{collection, prop_assert, prop_assert_eq};
 
 use super::{Effect, Input, Machine, Policy, Probing, Step, StopFailure, Tending, step};
 use crate::model::{
-    Guardian, Instance, Launch, LaunchOrigin, Observed, Presence, ProbeOutcome, ProbeReport, ProbeVerdict,
-    ProcessIdentity, ServiceState, StopHow,
+    Guardian, Health, Instance, Intent, Launch, LaunchOrigin, Observed, Presence, ProbeOutcome, ProbeReport,
+    ProbeVerdict, ProcessIdentity, Role, ServiceState, StopHow,
 };
-use crate::testkit::builders::checked_service;
+use crate::testkit::builders::{id, restarted_service};
 
 /// What happens next.
 #[derive(Debug, Clone)]
@@ -24,6 +24,7 @@ enum Move {
     /// The service dies by itself.
     Die,
     Look,
+    Lead(bool),
     Pass(u16),
 }
 
@@ -34,6 +35,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         6 => any::<bool>().prop_map(|well| Move::Complete { well }),
         1 => Just(Move::Die),
         2 => Just(Move::Look),
+        1 => any::<bool>().prop_map(Move::Lead),
         1 => (0_u16..20_000).prop_map(Move::Pass),
     ];
     collection::vec(one, 0..60)
@@ -49,12 +51,17 @@ struct Play {
     awaits_start: bool,
     awaits_stop: bool,
     launches_in_flight: usize,
+    is_leader: bool,
+    n_recoveries: u32,
 }
+
+/// How often the pretended guardian restarts.
+const BUDGET: u32 = 2;
 
 impl Play {
     fn new() -> Self {
         let now = Instant::now();
-        let policy = Policy::new(&checked_service("a", ""), Probing::Continuous, Tending::Yes, now);
+        let policy = Policy::new(&restarted_service("a", ""), Probing::Continuous, Tending::Yes, now);
         let mut play = Self {
             machine: Machine::new(policy, now),
             now,
@@ -64,6 +71,8 @@ impl Play {
             awaits_start: false,
             awaits_stop: false,
             launches_in_flight: 0,
+            is_leader: false,
+            n_recoveries: 0,
         };
         play.look();
         play
@@ -82,6 +91,16 @@ impl Play {
                     self.under_way.push_back(effect);
                 }
                 Effect::Stop { .. } | Effect::Probe { .. } => self.under_way.push_back(effect),
+                Effect::Consult { .. } => {
+                    assert!(self.may_recover(), "nobody leads, or nobody wants it up: {:?}", self.machine);
+                    self.under_way.push_back(effect);
+                }
+                Effect::Recover { instance } => {
+                    assert!(self.may_recover(), "nobody leads, or nobody wants it up: {:?}", self.machine);
+                    assert_eq!(self.machine.state().health(), Health::Unhealthy);
+                    assert_eq!(self.machine.state().instance(), Some(instance));
+                    self.under_way.push_back(effect);
+                }
                 Effect::StartEnded(_) => self.awaits_start = false,
                 Effect::StopEnded(_) => self.awaits_stop = false,
                 Effect::Tend | Effect::Tell(_) | Effect::StartBegan | Effect::StartLaunched(_) => {}
@@ -114,13 +133,7 @@ impl Play {
                     return self.feed(Input::LaunchFailed { message: "no".to_owned(), remedy: None });
                 }
                 let origin = if self.alive.is_some() { LaunchOrigin::FoundRunning } else { LaunchOrigin::Started };
-                let next = Instance::Process(ProcessIdentity {
-                    pid: self.next_pid,
-                    start_ticks: 1,
-                    boot_id: "boot".to_owned(),
-                    pid_namespace: 1,
-                });
-                self.next_pid += 1;
+                let next = self.next_instance();
                 let instance = self.alive.get_or_insert(next).clone();
                 self.feed(Input::Launched(Launch { instance, since: self.now, origin }));
             }
@@ -140,8 +153,33 @@ impl Play {
                 let report = ProbeReport { verdict, message: String::new(), took: Duration::ZERO };
                 self.feed(Input::Probed { instance, outcome: ProbeOutcome::Answered(report) });
             }
+            Some(Effect::Consult { instance }) if well => self.feed(Input::RecoveryCleared { instance }),
+            Some(Effect::Consult { instance }) => {
+                let (by, condition) = (id("b"), "is stopped".to_owned());
+                self.feed(Input::RecoveryHeldBack { instance, by, condition });
+            }
+            // The guardian: it restarts what is still there, as often as the budget allows, and what was stopped it does not know.
+            Some(Effect::Recover { instance }) => {
+                if self.alive.as_ref() == Some(&instance) {
+                    let may_again = self.n_recoveries < BUDGET;
+                    self.n_recoveries += u32::from(may_again);
+                    self.alive = may_again.then(|| self.next_instance());
+                }
+                self.feed(Input::RecoveryReported(Ok(())));
+                self.look();
+            }
             Some(_) | None => {}
         }
+    }
+
+    fn may_recover(&self) -> bool {
+        self.is_leader && self.machine.intent() == Some(Intent::Up)
+    }
+
+    fn next_instance(&mut self) -> Instance {
+        let (pid, boot_id) = (self.next_pid, "boot".to_owned());
+        self.next_pid += 1;
+        Instance::Process(ProcessIdentity { pid, start_ticks: 1, boot_id, pid_namespace: 1 })
     }
 
     fn perform(&mut self, what: &Move) {
@@ -160,6 +198,10 @@ impl Play {
                 self.look();
             }
             Move::Look => self.look(),
+            Move::Lead(is_leader) => {
+                self.is_leader = *is_leader;
+                self.machine.lead(if *is_leader { Role::Leader } else { Role::Follower }, self.now);
+            }
             Move::Pass(millis) => {
                 self.now += Duration::from_millis(u64::from(*millis));
                 self.feed(Input::Tick);

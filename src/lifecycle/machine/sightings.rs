@@ -6,7 +6,7 @@ use super::{Effect, InFlight, Probing, Queued, StartEnd, Stopper, Tending, Turn}
 use crate::lifecycle::admission::Checked;
 use crate::model::{
     FailureReason, Guardian, Happening, Health, Instance, Intent, Launch, LaunchOrigin, Observed, Presence,
-    ProbeOutcome, Serves, ServiceState,
+    ProbeOutcome, ProbeVerdict, Serves, ServiceState, StateKind,
 };
 
 /// Two moments no further apart are one: each look at a pause reads its end from two clocks, one after the other.
@@ -135,7 +135,7 @@ impl Turn {
                 restart: Some((*attempt, until.saturating_duration_since(self.now))),
             },
             Presence::Failed { reason } => match reason {
-                FailureReason::CouldNotStart(message) => {
+                FailureReason::CouldNotStart(message) | FailureReason::Unreachable(message) => {
                     StartEnd::LaunchFailed { message: message.clone(), remedy: None }
                 }
                 FailureReason::Died { ending, after } => {
@@ -203,6 +203,10 @@ impl Turn {
                         Some(_) => self.tell(Happening::Started(instance.clone())),
                         // What ran before this engine looked is no news.
                         None if matches!(self.machine.state, ServiceState::Unknown { .. }) => {}
+                        // As was said before.
+                        None if matches!(self.machine.state, ServiceState::Backoff { .. }) => {
+                            self.tell(Happening::Started(instance.clone()));
+                        }
                         None => self.tell(Happening::Adopted(instance.clone())),
                     }
                     self.run(instance, since, Health::Unknown);
@@ -247,6 +251,9 @@ impl Turn {
                     if !matches!(self.machine.state, ServiceState::Unknown { .. }) {
                         match reason {
                             FailureReason::CouldNotStart(reason) => self.tell(Happening::StartFailed { reason }),
+                            // A start that failed has said so, and another reason for the same is no news.
+                            FailureReason::Unreachable(_) if self.machine.state.kind() == StateKind::Failed => {}
+                            FailureReason::Unreachable(reason) => self.tell(Happening::BecameUnreachable { reason }),
                             FailureReason::Died { ending, .. } => self.tell(Happening::Died { ending }),
                             FailureReason::GaveUp { restarts, .. } => self.tell(Happening::GaveUp { restarts }),
                         }
@@ -286,8 +293,14 @@ impl Turn {
         if self.machine.state.instance() != Some(asked) {
             return;
         }
-        self.machine.probe = InFlight::No;
+        let in_flight = std::mem::replace(&mut self.machine.probe, InFlight::No);
         let report = match outcome {
+            ProbeOutcome::Answered(report)
+                if in_flight == InFlight::AcrossGap && report.verdict == ProbeVerdict::Failed =>
+            {
+                self.ask_again();
+                return;
+            }
             ProbeOutcome::Answered(report) => report,
             // Says nothing about the service: ask again in due course.
             ProbeOutcome::CouldNotRun { reason } => {
@@ -299,6 +312,9 @@ impl Turn {
         self.machine.streak = self.machine.streak.after(report.verdict);
         let health = self.machine.streak.health();
         let message = report.message.clone();
+        if let Some(since) = self.machine.state.since() {
+            self.note_verdict(report.verdict, since);
+        }
         self.machine.last_probe = Some(report);
         match self.machine.state.clone() {
             ServiceState::Starting { instance, since, deadline } => match health {
@@ -320,6 +336,7 @@ impl Turn {
                     | (Health::Unhealthy, Health::Unknown | Health::Unhealthy) => {}
                 }
                 self.run(instance, since, health);
+                self.consider_recovery();
             }
             ServiceState::Unknown { .. }
             | ServiceState::Stopped
@@ -335,6 +352,14 @@ impl Turn {
         let note = format!("the health check could not run: {reason}");
         if !self.machine.notes.contains(&note) {
             self.machine.notes.push(note);
+        }
+        self.ask_again();
+    }
+
+    /// The probe said nothing: the next one comes as if it had not been.
+    fn ask_again(&mut self) {
+        if self.machine.next_probe.is_some() {
+            return;
         }
         match self.machine.state.clone() {
             ServiceState::Starting { since, deadline, .. } => self.space_next_readiness_probe(since, deadline),
@@ -358,6 +383,19 @@ impl Turn {
         let elapsed = self.now.saturating_duration_since(since);
         let due = self.now + self.machine.policy.readiness_delay(elapsed);
         self.machine.next_probe = Some(due.min(deadline));
+    }
+
+    /// What failed so far may have failed in the gap, and what is under way began before it.
+    pub(super) fn woke(&mut self, probe_after: Duration) {
+        let machine = &mut self.machine;
+        machine.streak = machine.streak.forgiven();
+        machine.illness.forget_failures();
+        if machine.probe == InFlight::Yes {
+            machine.probe = InFlight::AcrossGap;
+        }
+        if let (ServiceState::Running { .. }, Some(_)) = (&machine.state, machine.next_probe) {
+            machine.next_probe = Some(self.now + probe_after);
+        }
     }
 
     pub(super) fn tick(&mut self) {

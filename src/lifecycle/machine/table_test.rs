@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use super::{Effect, Input, Machine, Policy, Probing, StopFailure, Tending, step};
 use crate::model::{
     Ending, FailureReason, Guardian, Happening, Instance, Launch, LaunchOrigin, Observed, Presence, ProbeOutcome,
-    ProbeReport, ProbeVerdict, ProcessIdentity, Serves, ServiceState, StopHow,
+    ProbeReport, ProbeVerdict, ProcessIdentity, Role, Serves, ServiceState, StopHow,
 };
-use crate::testkit::builders::{checked_service, ids};
+use crate::testkit::builders::{checked_service, ids, restarted_service};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -52,7 +52,7 @@ fn stop(how: StopHow) -> Input {
 
 /// Every state, reached the way it is reached in life.
 fn states(now: Instant) -> Vec<(&'static str, Machine)> {
-    let spec = checked_service("a", "b c");
+    let spec = restarted_service("a", "b c");
     let policy = Policy::new(&spec, Probing::Continuous, Tending::Yes, now);
     let new = Machine::new(policy, now);
     let start = || Input::StartRequested { on: Vec::new() };
@@ -62,6 +62,11 @@ fn states(now: Instant) -> Vec<(&'static str, Machine)> {
     let running = after(new.clone(), [observed(present(1, now))], now);
     let healthy = after(running.clone(), [Input::Tick, probed(1, ProbeVerdict::Passed)], now);
     let unhealthy = after(healthy.clone(), vec![probed(1, ProbeVerdict::Failed); 3], now);
+    let wanted = after(launching.clone(), [launched(now, LaunchOrigin::Started), probed(1, ProbeVerdict::Passed)], now);
+    let mut led = wanted;
+    led.lead(Role::Leader, now);
+    let consulting = after(led, vec![probed(1, ProbeVerdict::Failed); 3], now);
+    let ordered = after(consulting.clone(), [Input::RecoveryCleared { instance: instance(1) }], now);
     let stopping = after(healthy.clone(), [stop(StopHow::Ask)], now);
     let backoff = Presence::RestartPending { attempt: 2, until: now + 2000 * MS, last: Ending::Exited(7) };
     let failed = Presence::Failed { reason: FailureReason::GaveUp { ending: Ending::Exited(7), restarts: 3 } };
@@ -76,6 +81,8 @@ fn states(now: Instant) -> Vec<(&'static str, Machine)> {
         ("running, unknown", running),
         ("running, healthy", healthy.clone()),
         ("running, unhealthy", unhealthy),
+        ("running, led, to be restarted", consulting),
+        ("running, led, being restarted", ordered),
         ("stopping", stopping.clone()),
         ("stopping, to be started", after(stopping, [start()], now)),
         (
@@ -135,6 +142,19 @@ fn inputs(now: Instant) -> Vec<(&'static str, Input)> {
                 outcome: ProbeOutcome::CouldNotRun { reason: "too many open files".to_owned() },
             },
         ),
+        ("may be restarted", Input::RecoveryCleared { instance: instance(1) }),
+        ("another may be restarted", Input::RecoveryCleared { instance: instance(9) }),
+        (
+            "held back by b",
+            Input::RecoveryHeldBack {
+                instance: instance(1),
+                by: ids("b")[0].clone(),
+                condition: "is stopped".to_owned(),
+            },
+        ),
+        ("guardian was told", Input::RecoveryReported(Ok(()))),
+        ("guardian was not told", Input::RecoveryReported(Err("no answer".to_owned()))),
+        ("woke after a gap", Input::Woke { probe_after: 2_000 * MS }),
         ("tick", Input::Tick),
     ]
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Refusal, Targets, Verb};
 use crate::graph::Graph;
-use crate::model::{ServiceId, ServiceSnapshot, ServiceState, Severity, Snapshot};
+use crate::model::{Deployment, Instance, Mode, ServiceId, ServiceSnapshot, ServiceState, Severity, Snapshot};
 
 /// Less alike than this, and a name is no help to one who mistyped another.
 const LIKENESS: f64 = 0.75;
@@ -71,6 +71,43 @@ impl<'a> Board<'a> {
             ) => true,
             Some(ServiceState::Unknown { .. } | ServiceState::Stopped | ServiceState::Failed { .. }) | None => false,
         }
+    }
+
+    /// Where it runs, if that is a place where this tool can neither stop nor restart it. What was started here before the registry said
+    /// otherwise can be stopped.
+    pub(super) fn check_is_here(&self, id: &ServiceId) -> Result<(), Refusal> {
+        let Some(service) = self.services.get(id) else { return Ok(()) };
+        let is_elsewhere = match (&service.state, service.state.instance()) {
+            (_, Some(Instance::Endpoint(_))) => true,
+            (_, Some(Instance::Process(_) | Instance::Container { .. } | Instance::Deployment { .. }))
+            | (ServiceState::Backoff { .. }, None) => false,
+            (
+                ServiceState::Unknown { .. }
+                | ServiceState::Stopped
+                | ServiceState::Waiting { .. }
+                | ServiceState::Launching { .. }
+                | ServiceState::Starting { .. }
+                | ServiceState::Running { .. }
+                | ServiceState::Stopping { .. }
+                | ServiceState::Failed { .. },
+                None,
+            ) => service.spec.deployment.mode() == Mode::Remote,
+        };
+        match &service.spec.deployment {
+            Deployment::Remote(remote) if is_elsewhere => {
+                Err(Refusal::RunsElsewhere { service: id.clone(), place: remote.shown_endpoint() })
+            }
+            Deployment::Remote(_)
+            | Deployment::Binary(_)
+            | Deployment::Docker(_)
+            | Deployment::DockerCompose(_)
+            | Deployment::Kubernetes(_) => Ok(()),
+        }
+    }
+
+    /// Whether it runs where it cannot be stopped from here.
+    pub(super) fn is_elsewhere(&self, id: &ServiceId) -> bool {
+        self.check_is_here(id).is_err()
     }
 
     /// Whether `platform start` without names starts it.

@@ -17,7 +17,7 @@ pub(super) fn plan(board: &Board<'_>, request: Request) -> Result<Plan, Refusal>
     let named = matches!(request.targets, Targets::Named(_));
     let mut restarting = Vec::new();
     for target in board.targets(&request.targets, |id| board.is_alive(id)) {
-        match board.check_startable(&target) {
+        match board.check_is_here(&target).and_then(|()| board.check_startable(&target)) {
             Ok(()) => {
                 members.add(&target, StepAction::Restart, Role::Target);
                 restarting.push(target);
@@ -29,7 +29,7 @@ pub(super) fn plan(board: &Board<'_>, request: Request) -> Result<Plan, Refusal>
     if request.verb == Verb::RestartWithDependents {
         let below: HashSet<ServiceId> = restarting.iter().cloned().collect();
         let dependents: HashSet<ServiceId> = board.running_dependents(&below, &below).into_values().flatten().collect();
-        for dependent in board.graph.services().filter(|id| dependents.contains(*id)) {
+        for dependent in board.graph.services().filter(|id| dependents.contains(*id) && !board.is_elsewhere(id)) {
             match board.check_startable(dependent) {
                 Ok(()) => {
                     members.add(dependent, StepAction::Restart, Role::Dependency);

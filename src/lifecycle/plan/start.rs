@@ -14,7 +14,7 @@ pub(super) fn checked(board: &Board<'_>, request: Request) -> Result<Plan, Refus
     let mut refused = Vec::new();
     let mut with_dependencies = Vec::new();
     for target in board.targets(&request.targets, |id| board.is_auto_start(id)) {
-        let restarts = request.verb == Verb::StartOrRestart && board.is_alive(&target);
+        let restarts = request.verb == Verb::StartOrRestart && board.is_alive(&target) && !board.is_elsewhere(&target);
         let runs = board.is_up(&target) && !restarts;
         if runs && matches!(request.targets, Targets::Named(_)) {
             members.add_settled(&target, StepAction::Start, Role::Target);

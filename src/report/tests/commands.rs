@@ -161,7 +161,7 @@ fn a_service_that_was_set_aside_counts_as_invalid_and_keeps_the_sum_right() {
 #[test]
 fn services_readiness_is_o9_word_for_word() {
     let snapshot = b10();
-    let report = ReadinessReport::new(&snapshot, &without_docker(&snapshot));
+    let report = ReadinessReport::new(&snapshot, &without_docker(&snapshot), None);
     let o9 = "\
 Platform Readiness Report
 Total services: 7

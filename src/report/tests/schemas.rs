@@ -8,9 +8,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
 use crate::report::{
-    BoardReport, CheckReport, DependenciesReport, DoctorReport, EnsureReport, EventReport, HealthReport, ListReport,
-    LogLineReport, MonitorReport, OperationReport, PlanReport, PlatformHealthReport, ReadinessReport,
-    ServiceStatusReport, ValidationReport,
+    BoardReport, CheckReport, DependenciesReport, DoctorReport, EnsureReport, EventReport, HealthReport, HistoryReport,
+    ListReport, LogLineReport, MonitorReport, OperationReport, PlanReport, PlatformHealthReport, ReadinessReport,
+    ServiceStatusReport, SuperviseReport, ValidationReport,
 };
 
 fn schema<T: JsonSchema>(title: &str) -> Schema {
@@ -27,6 +27,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("list", schema::<ListReport>("services list --json")),
         ("service-status", schema::<ServiceStatusReport>("services status SERVICE --json")),
         ("service-health", schema::<HealthReport>("services health SERVICE --json")),
+        ("history", schema::<HistoryReport>("services history SERVICE --json")),
         ("platform-health", schema::<PlatformHealthReport>("platform health --json")),
         ("operation", schema::<OperationReport>("start, stop and restart with --json")),
         ("plan", schema::<PlanReport>("start, stop and restart with --dry-run --json")),
@@ -38,6 +39,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("readiness", schema::<ReadinessReport>("services readiness --json")),
         ("monitor", schema::<MonitorReport>("one line of services monitor --json")),
         ("log-line", schema::<LogLineReport>("one line of platform logs --json, services logs --json")),
+        ("supervise", schema::<SuperviseReport>("supervise status --json")),
         ("event", schema::<EventReport>("one line of events --json")),
     ]
 }

@@ -9,6 +9,7 @@ mod palette;
 mod preflight;
 mod registry;
 mod tree;
+mod usage;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,12 +25,13 @@ pub(crate) use palette::{Choice, Command, PaletteState, commands};
 pub(crate) use preflight::PreflightState;
 pub(crate) use registry::{RegistryState, alive};
 pub(crate) use tree::{Relation, TreeRow, TreeState};
+pub(crate) use usage::UsageState;
 
 use super::action::Pane;
 use super::event::Moment;
 use super::icons::IconSet;
 use crate::engine::operation::Targets;
-use crate::model::{ServiceSnapshot, Snapshot, StateKind};
+use crate::model::{Leadership, ServiceSnapshot, Snapshot, StateKind};
 
 /// How soon the screen has to be drawn again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +64,10 @@ pub(crate) struct State {
     pub(crate) log: LogState,
     pub(crate) operations: OperationsState,
     pub(crate) registry: RegistryState,
+    /// Who leads, once that is known.
+    pub(crate) leadership: Option<Leadership>,
     pub(crate) preflight: PreflightState,
+    pub(crate) usage: UsageState,
     /// The topmost is the last.
     pub(crate) dialogs: Vec<Dialog>,
     pub(crate) focus: Pane,
@@ -94,7 +99,9 @@ impl State {
             log: LogState::default(),
             operations: OperationsState::default(),
             registry: RegistryState::new(&snapshot.registry),
+            leadership: None,
             preflight: PreflightState::default(),
+            usage: UsageState::default(),
             dialogs: Vec::new(),
             focus: Pane::Services,
             lower: Pane::Log,

@@ -33,7 +33,7 @@ impl RegistryState {
 
     /// Whether a load must not take the place of what is in force: it cannot be used at all, or has errors where there were none.
     pub(crate) fn is_worse(&self, load: &Registry) -> bool {
-        !load.is_usable() || (load.has_errors() && !self.in_force.has_errors())
+        self.in_force.is_better_than(load)
     }
 
     /// The newest load, used or not.

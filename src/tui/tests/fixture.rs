@@ -1,7 +1,7 @@
 //! A platform by hand, and a console to look at it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::Zoned;
@@ -13,10 +13,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Size;
 use ratatui::style::Style;
 
+use crate::model::history::Turn;
 use crate::model::{
     Category, Check, Code, Diagnostic, Ending, ExitRecord, FailureReason, Health, HealthHistory, Instance, ProbeReport,
-    ProbeVerdict, ProcessIdentity, Registry, RegistrySource, RestartOnFailure, Role, ServiceId, ServiceSnapshot,
-    ServiceSpec, ServiceState, Severity, Snapshot,
+    ProbeVerdict, ProcessIdentity, Registry, RegistrySource, RestartOnFailure, Role, Sample, ServiceId,
+    ServiceSnapshot, ServiceSpec, ServiceState, Severity, Snapshot,
 };
 use crate::testkit::builders::{registry, service};
 use crate::tui::effect::Effect;
@@ -220,11 +221,16 @@ pub(super) fn failed() -> ProbeReport {
     }
 }
 
-/// Latencies in milliseconds, 0 for a failure.
+/// Latencies in milliseconds, 0 for a failure; every 10 s, the newest just now.
 pub(super) fn history(millis: &[u64]) -> Arc<HealthHistory> {
     let mut history = HealthHistory::default();
-    for n in millis {
-        history.push(&if *n == 0 { failed() } else { passed(*n) });
+    let every = Duration::from_secs(10);
+    history.pace(every);
+    let newest: SystemTime = wall().timestamp().into();
+    let ages = (0..millis.len() as u32).rev();
+    for (n, age) in millis.iter().zip(ages) {
+        let report = if *n == 0 { failed() } else { passed(*n) };
+        history.push(Sample::answer(newest - every * age, &report, Turn::Same));
     }
     Arc::new(history)
 }
@@ -242,6 +248,7 @@ pub(super) fn stopped(spec: &Arc<ServiceSpec>, now: Instant) -> ServiceSnapshot 
         entered: now,
         next_probe: None,
         notes: Vec::new(),
+        facts: Vec::new(),
     }
 }
 

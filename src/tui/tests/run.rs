@@ -59,10 +59,12 @@ fn options() -> ConsoleOptions {
         mouse: false,
         flags: String::new(),
         logs: Arc::new(Named),
+        usage: Arc::new(crate::engine::ports::NoUsage),
         opening: crate::tui::Opening::Look,
         desk: Arc::new(crate::tui::NoDesk),
         editor: None,
         own_log: OwnLog::new(),
+        leadership: tokio::sync::watch::channel(None).1,
     }
 }
 

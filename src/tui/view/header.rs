@@ -6,9 +6,12 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget as _;
 
 use super::Paint;
-use crate::model::{Health, RegistrySource, Severity, Snapshot, StateKind};
+use crate::model::{Health, LeaderKind, Leadership, RegistrySource, Severity, Snapshot, StateKind};
 use crate::tui::text;
 use crate::tui::theme::Role;
+
+/// The left side's width from which there is room for who leads.
+const LEAD_WIDTH: usize = 36;
 
 pub(super) fn draw(paint: &Paint<'_>, area: Rect, buffer: &mut Buffer) {
     let right = right_side(paint, area.width);
@@ -41,14 +44,32 @@ fn left_side<'a>(paint: &Paint<'a>, width: usize) -> Line<'a> {
         RegistrySource::File(path) => text::clean(&path.to_string_lossy()).into_owned(),
         RegistrySource::BuiltIn => "built-in registry".to_owned(),
     };
-    let room = width.saturating_sub(text::width(brand) + text::width(&verdict) + 3);
+    let (lead, lead_role) = lead(paint, width);
+    let room = width.saturating_sub(text::width(brand) + text::width(&verdict) + text::width(&lead) + 3);
     Line::from(vec![
         paint.span(brand, Role::Brand),
         Span::raw(" "),
         paint.span(shorten_path(&source, room, paint.icons.ellipsis()), Role::Dim),
         Span::raw(" "),
         paint.span(verdict, role),
+        paint.span(lead, lead_role),
     ])
+}
+
+/// Who acts on its own here. Left out where the registry's name would not fit beside it.
+fn lead(paint: &Paint<'_>, width: usize) -> (String, Role) {
+    let Some(leadership) = paint.state.leadership.as_ref().filter(|_| width >= LEAD_WIDTH) else {
+        return (String::new(), Role::Dim);
+    };
+    match leadership {
+        Leadership::Here => (" leading here ".to_owned(), Role::Healthy),
+        Leadership::Another(leader) => match leader.kind {
+            Some(LeaderKind::Supervise) => (format!(" supervise {} ", paint.icons.good()), Role::Healthy),
+            Some(kind @ (LeaderKind::Console | LeaderKind::Monitor)) => (format!(" another {kind} leads "), Role::Dim),
+            None => (" led elsewhere ".to_owned(), Role::Dim),
+        },
+        Leadership::Nobody => (" no one leads ".to_owned(), Role::Warning),
+    }
 }
 
 /// Keeps the end of a path, which says more than its beginning.

@@ -13,9 +13,11 @@ use super::support::program;
 
 mod completions;
 mod events;
+mod history;
 mod operations;
 mod plans;
 mod prometheus;
+mod recovery;
 mod reports;
 mod schemas;
 mod scripts;
@@ -55,6 +57,7 @@ impl Home {
 
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_provisioning"));
+        command.env("PROVISIONING_SUPERVISE", "off");
         command
             .args(line.split_whitespace())
             .current_dir(self.dir.path())

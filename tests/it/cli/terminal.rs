@@ -11,6 +11,7 @@ fn typed(home: &Home, line: &str, environment: &[(&str, &str)]) -> String {
     let size = PtySize { rows: 24, cols: 60, pixel_width: 0, pixel_height: 0 };
     let pty = native_pty_system().openpty(size).unwrap();
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_provisioning"));
+    command.env("PROVISIONING_SUPERVISE", "off");
     command.args(line.split_whitespace());
     command.cwd(home.path(""));
     command.env("HOME", home.path(""));

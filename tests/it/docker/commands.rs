@@ -24,6 +24,7 @@ async fn the_commands_work_in_docker_mode_as_in_any_other() {
     .expect("registry");
     let answer = |line: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_provisioning"))
+            .env("PROVISIONING_SUPERVISE", "off")
             .arg("--config")
             .arg(&registry)
             .args(line.split_whitespace())

@@ -147,23 +147,7 @@ impl Home {
 
     /// Everything alive that has this home in its arguments, or holds a lock in it.
     pub(crate) fn strays(&self) -> Vec<String> {
-        let needle = self.directory.path().to_string_lossy().into_owned();
-        let holds = |pid: &str| {
-            std::fs::read_dir(format!("/proc/{pid}/fd")).is_ok_and(|entries| {
-                entries
-                    .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
-                    .any(|target| target.to_string_lossy().starts_with(&needle))
-            })
-        };
-        std::fs::read_dir("/proc")
-            .expect("/proc")
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| name.parse::<u32>().is_ok_and(|pid| pid != std::process::id()))
-            .filter(|pid| {
-                let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                String::from_utf8_lossy(&arguments).contains(&needle) || holds(pid)
-            })
-            .collect()
+        crate::support::home::strays(self.directory.path()).iter().map(u32::to_string).collect()
     }
 }
 

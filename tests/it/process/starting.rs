@@ -191,7 +191,8 @@ async fn a_lost_or_corrupt_state_file_hides_nothing_and_is_written_again() {
         let Presence::Present { instance, guardian, .. } = home.observe(&spec).await.presence else {
             panic!("{content:?} hides it")
         };
-        assert_eq!((&instance, guardian), (&launch.instance, Guardian::Alive), "{content:?}");
+        // Its shim lives, but has to write it again.
+        assert_eq!((&instance, guardian), (&launch.instance, Guardian::Gone), "{content:?}");
         let again = home.start(&spec).await.expect("found");
         assert_eq!((again.instance, again.origin), (instance, LaunchOrigin::FoundRunning), "{content:?}");
         home.until_true("written again", || {

@@ -1,6 +1,10 @@
 //! What several test modules share.
 
+pub(crate) mod campaign;
+pub(crate) mod dice;
 #[cfg(feature = "docker")]
 pub(crate) mod engine;
 pub(crate) mod home;
 pub(crate) mod program;
+pub(crate) mod sources;
+pub(crate) mod terminal;

@@ -29,6 +29,7 @@ impl Console {
         let size = PtySize { rows: 40, cols: 120, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("pty");
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_provisioning-tui"));
+        command.env("PROVISIONING_SUPERVISE", "off");
         command.arg("--config");
         command.arg(platform.registry());
         command.env("PROVISIONING_SERVICES_DIR", platform.services_dir());

@@ -79,6 +79,7 @@ impl Platform {
 
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_provisioning"));
+        command.env("PROVISIONING_SUPERVISE", "off");
         command.arg("--config").arg(self.registry()).args(words);
         command.env("PROVISIONING_SERVICES_DIR", self.services_dir()).env("HOME", self.dir.path());
         command.stdin(Stdio::null());

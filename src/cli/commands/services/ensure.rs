@@ -1,7 +1,7 @@
 //! `services ensure` (O16): R172 to R174, and the same for the operation hook (A12).
 
 use crate::cli::args::OperationArgs;
-use crate::cli::commands::{Ended, operate, say_set_aside};
+use crate::cli::commands::{Aside, Ended, look_after, operate, say_set_aside};
 use crate::cli::exit::Exit;
 use crate::cli::names::say_near_operation;
 use crate::cli::session::{Face, Session};
@@ -45,6 +45,19 @@ pub(super) async fn run(args: &OperationArgs, session: &Session, face: &mut Face
 /// # Errors
 /// [`EngineGone`].
 pub(in crate::cli) async fn ensure(
+    operation: &str,
+    telling: Telling,
+    session: &Session,
+    face: &mut Face,
+) -> Result<(Exit, EnsureReport), EngineGone> {
+    let ended = begin(operation, telling, session, face).await?;
+    if ended.1.start.is_some() {
+        look_after(session, if telling == Telling::Silent { Aside::Silent } else { Aside::Told }, face);
+    }
+    Ok(ended)
+}
+
+async fn begin(
     operation: &str,
     telling: Telling,
     session: &Session,

@@ -1,9 +1,12 @@
-//! `services monitor` (O10): R124 to R127, A10, A61, A62. Between the checks, ends and restarts are told as they happen.
+//! `services monitor` (O10): R124 to R128, A10, A61, A62. It leads, so that what is unhealthy is restarted; between the checks, ends and
+//! restarts are told as they happen.
 
 use std::time::{Duration, SystemTime};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::named;
@@ -12,8 +15,9 @@ use crate::cli::commands::{Ended, say_set_aside};
 use crate::cli::exit::Exit;
 use crate::cli::session::{Face, Session};
 use crate::engine::handle::{Attempts, EngineGone};
-use crate::model::{Event, ServiceId};
+use crate::model::{Event, LeaderKind, ServiceId};
 use crate::report::{MonitorReport, Row, monitor_event_line, monitor_header, monitor_line};
+use crate::supervise::campaign;
 
 /// Checks again and again. Ctrl+C is the normal end (A62).
 pub(super) async fn run(args: &MonitorArgs, session: &Session, face: &mut Face) -> Ended {
@@ -39,6 +43,11 @@ pub(super) async fn run(args: &MonitorArgs, session: &Session, face: &mut Face) 
         face.out.report(&monitor_header(args.service.as_deref(), args.interval));
     }
     session.handle.settled().await?;
+    // While nobody else does, this acts on its own: what is unhealthy is restarted while it looks (R128).
+    let mut beside = JoinSet::new();
+    let (leadership, _leader) = watch::channel(None);
+    let registry = session.registry.source.file();
+    beside.spawn(campaign(session.layout.clone(), LeaderKind::Monitor, registry, session.handle.clone(), leadership));
     let mut events = session.handle.events();
     // From start to start: a slow check shifts nothing, and one that takes longer than the interval leaves out what it missed.
     let mut ticks = interval(Duration::from_secs(args.interval));

@@ -1,0 +1,16 @@
+//! Requests over http and https, for whoever has to ask a service something: health checks, and services that run elsewhere.
+//!
+//! Owns the clients, what is sent along (a token) and trusted (an authority) for which origin, and the words for what went wrong.
+//! Knows nothing of states, and keeps nothing that an answer said. Nothing is followed by itself: a redirect is an answer.
+
+mod access;
+pub(crate) mod cause;
+mod clients;
+mod request;
+mod token;
+#[cfg(feature = "tls")]
+mod trust;
+
+pub(crate) use access::{Access, is_same_origin, without_credentials};
+pub(crate) use clients::Clients;
+pub(crate) use request::{Refused, read_politely};
