@@ -80,9 +80,7 @@ fn what_does_not_come_up_in_time_is_unwell_until_it_is_up() {
     let (machine, effects) = after(launched(&spec, now), arriving(Serves::No, now), now);
     assert_eq!(effects, []);
     let (machine, effects) = after(machine, Input::Tick, late);
-    let says_why = |it: &Effect| {
-        matches!(it, Effect::StartEnded(StartEnd::NotReadyInTime { message }) if message == "0 of 2 pods ready")
-    };
+    let says_why = |it: &Effect| matches!(it, Effect::StartEnded(StartEnd::NotReadyInTime { message }) if message == "0 of 2 pods ready");
     assert!(effects.iter().any(says_why), "{effects:?}");
     let (machine, _) = after(machine, arriving(Serves::No, now), late + SECOND);
     assert_eq!((machine.state().kind(), machine.state().health()), (StateKind::Running, Health::Unhealthy));
