@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -55,6 +56,8 @@ pub struct ConsoleOptions {
     pub flags: String,
     /// Where the lines of services come from.
     pub logs: Arc<dyn LogFeed>,
+    /// The file of the timeline; `None` where there is none.
+    pub timeline: Option<PathBuf>,
     /// Who keeps the registry.
     pub desk: Arc<dyn RegistryDesk>,
     /// What opens the registry's file; `None` where there is no editor.

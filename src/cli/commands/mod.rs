@@ -50,6 +50,7 @@ fn remembered(service: &ServiceSnapshot, session: &Session, now: SystemTime) -> 
     let check = &service.spec.health_check;
     let mut service = service.clone();
     match history::read(&session.layout, service.id(), check.interval, now) {
+        Ok(read) if read.samples().len() == 0 => service.history = Arc::new(read),
         Ok(mut read) => {
             let checked = if check.check == Check::None { Checks::No } else { Checks::Yes };
             for (standing, sighting) in Sampler::default().look(&service.state, service.restarts, checked) {
@@ -81,9 +82,7 @@ enum Aside {
 /// Starts `supervise` in the background after something was started, unless one runs or it is switched off. What was started runs
 /// without it too, so a failure changes no result.
 fn look_after(session: &Session, aside: Aside, face: &mut Face) {
-    let is_wanted = |service: &Arc<ServiceSnapshot>| {
-        service.intent == Some(Intent::Up) || service.state.is_alive()
-    };
+    let is_wanted = |service: &Arc<ServiceSnapshot>| service.intent == Some(Intent::Up) || service.state.is_alive();
     if !session.handle.snapshot().services.iter().any(is_wanted) {
         return;
     }

@@ -2,6 +2,7 @@
 
 mod board;
 mod dialog;
+mod events;
 mod keys;
 mod log;
 mod mouse;
@@ -63,6 +64,10 @@ pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Eff
             log::earlier_arrived(state, session, before, result);
             Vec::new()
         }
+        Event::TimelineArrived(news) => {
+            events::arrived(state, news);
+            Vec::new()
+        }
         Event::RegistryLoaded { registry, occasion } => registry::loaded(state, *registry, occasion),
         Event::Examined { round, found } => {
             preflight::arrived(state, round, *found);
@@ -106,6 +111,7 @@ pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Eff
     }
     settle(state);
     effects.extend(log::load_earlier_where_needed(state));
+    effects.extend(events::follow_where_needed(state));
     effects
 }
 
