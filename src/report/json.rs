@@ -56,6 +56,18 @@ pub struct ServiceReport {
     pub why: Option<String>,
     /// Uptime and latency of the past; null where no report of the past was asked for, or nothing is remembered.
     pub history: Option<HealthNumbers>,
+    /// What its mode alone can tell of it, for people: how an endpoint answers.
+    pub facts: Vec<FactReport>,
+}
+
+/// Something worth knowing of a service.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct FactReport {
+    /// What it is about.
+    pub label: &'static str,
+    /// What is so.
+    pub value: String,
 }
 
 impl ServiceReport {
@@ -84,6 +96,12 @@ impl ServiceReport {
             message: row.message().map(str::to_owned),
             why: row.why(now),
             history: row.numbers(),
+            facts: row
+                .service
+                .facts
+                .iter()
+                .map(|fact| FactReport { label: fact.label, value: fact.value.clone() })
+                .collect(),
         }
     }
 }

@@ -56,7 +56,7 @@ pub use row::{Row, rows};
 pub use status::{Issue, issues, platform_status, service_status};
 pub use style::{Icon, Style};
 pub use supervise::{LeaderReport, SuperviseReport, leader_line};
-pub use text::{pad, percent, safe, seconds};
+pub use text::{pad, percent, safe, safe_json, seconds};
 pub use validation::{
     DiagnosticReport, FoundReport, RelatedReport, ServiceValidation, ValidationReport, diagnostics_text,
 };

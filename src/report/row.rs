@@ -7,9 +7,7 @@ use super::history::HealthNumbers;
 use super::style::Icon;
 use crate::engine::handle::Checked;
 use crate::lifecycle::explain::explain;
-use crate::model::{
-    Health, Instance, ProbeOutcome, ProbeVerdict, Registry, ServiceId, ServiceSnapshot, Snapshot, StateKind,
-};
+use crate::model::{Health, ProbeOutcome, ProbeVerdict, Registry, ServiceId, ServiceSnapshot, Snapshot, StateKind};
 
 /// One service of a report.
 #[derive(Debug, Clone, Copy)]
@@ -77,12 +75,7 @@ impl<'a> Row<'a> {
 
     /// For how long it has been up; `None` when it is not, and for endpoints, whose start nobody here saw (R62).
     pub fn uptime(&self, now: Instant) -> Option<Duration> {
-        match self.service.state.instance()? {
-            Instance::Endpoint(_) => None,
-            Instance::Process(_) | Instance::Container { .. } | Instance::Deployment { .. } => {
-                self.service.state.since().map(|since| now.saturating_duration_since(since))
-            }
-        }
+        self.service.up_since().map(|since| now.saturating_duration_since(since))
     }
 
     /// What the probe said, where one was made.

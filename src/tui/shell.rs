@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures::future::join_all;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,6 +19,7 @@ use super::timeline_feed;
 use super::update::registry::Occasion;
 use crate::engine::handle::Handle;
 use crate::engine::operation::Request;
+use crate::engine::ports::UsageSource;
 use crate::model::{Leadership, Registry, ServiceId};
 use crate::report::Diagnosis;
 
@@ -31,6 +33,7 @@ pub(super) struct Shell {
     timeline: Option<PathBuf>,
     desk: Arc<dyn RegistryDesk>,
     editor: Option<Editor>,
+    usage: Arc<dyn UsageSource>,
     /// The registry that is to be in force.
     registries: watch::Sender<Option<Arc<Registry>>>,
     reports: mpsc::Sender<Event>,
@@ -54,6 +57,7 @@ impl Shell {
             timeline: options.timeline.clone(),
             desk: Arc::clone(&options.desk),
             editor: options.editor.clone(),
+            usage: Arc::clone(&options.usage),
             registries,
             reports,
             tasks: TaskTracker::new(),
@@ -91,6 +95,7 @@ impl Shell {
             }
             Effect::LoadRegistry => self.load_registry(),
             Effect::Examine { round } => self.examine(round),
+            Effect::MeasureUsage { services } => self.measure(services),
             Effect::Edit { file, service } => self.edit(file, service),
             Effect::WriteBuiltIn => {
                 let (written, reports) = (self.desk.write_built_in(), self.reports.clone());
@@ -177,6 +182,24 @@ impl Shell {
                 let found = Box::new(Diagnosis::new(&handle.snapshot().registry, host, services));
                 report(&reports, Event::Examined { round, found }).await;
             }
+        });
+    }
+
+    /// All at once; they are as many as fit on a screen.
+    fn measure(&self, services: Vec<ServiceId>) {
+        let (usage, snapshot, reports) = (Arc::clone(&self.usage), self.handle.snapshot(), self.reports.clone());
+        self.spawn(self.stop.clone(), async move {
+            let looks = services.into_iter().map(|id| {
+                let (usage, service) = (Arc::clone(&usage), snapshot.service(id.as_str()).cloned());
+                async move {
+                    let service = service?;
+                    let instance = service.state.instance()?;
+                    let used = usage.usage(&service.spec, instance).await?;
+                    Some((id, instance.clone(), used))
+                }
+            });
+            let found = join_all(looks).await.into_iter().flatten().collect();
+            report(&reports, Event::UsageMeasured(found)).await;
         });
     }
 

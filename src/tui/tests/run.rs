@@ -60,6 +60,7 @@ fn options() -> ConsoleOptions {
         flags: String::new(),
         logs: Arc::new(Named),
         timeline: None,
+        usage: Arc::new(crate::engine::ports::NoUsage),
         opening: crate::tui::Opening::Look,
         desk: Arc::new(crate::tui::NoDesk),
         editor: None,
