@@ -24,4 +24,5 @@ mod pty;
 mod pty_registry;
 mod requirements;
 mod schema;
+mod supervise;
 mod support;

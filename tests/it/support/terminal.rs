@@ -52,6 +52,7 @@ impl Terminal {
         command.env("HOME", home.path(""));
         command.env("PROVISIONING_SERVICES_DIR", home.services_dir());
         command.env("TERM", "xterm-256color");
+        command.env("PROVISIONING_SUPERVISE", "off");
         command.env("LANG", "C.UTF-8");
         command.env("LC_ALL", "C.UTF-8");
         command.env_remove("NO_COLOR");
