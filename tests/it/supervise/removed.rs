@@ -53,8 +53,9 @@ fn a_stop_stops_what_no_file_tells_of() {
     home.must("services start a");
     let (pid, shim) = (home.pid("a").unwrap(), home.shim("a"));
     remove_everything(&home);
-    home.must("services stop a");
-    assert!(!is_alive(pid) && !is_alive(shim));
+    let said = home.must("services stop a");
+    let left = [pid, shim].map(|pid| provisioning::host::process::stat(pid).filter(|stat| stat.is_alive()));
+    assert_eq!(left, [None, None], "{said}{:?}", home.record("a"));
 }
 
 #[test]
