@@ -28,4 +28,5 @@ mod pty_registry;
 mod remote;
 mod requirements;
 mod schema;
+mod supervise;
 mod support;
