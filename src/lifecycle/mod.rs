@@ -5,6 +5,8 @@ pub mod backoff;
 pub mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod gap;
 pub mod machine;
 pub mod plan;
+pub mod sampling;
 pub mod streak;

@@ -3,7 +3,7 @@
 use crate::model::{Health, ProbeVerdict};
 
 /// Counts results in a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Streak {
     health: Health,
     failures: u32,
@@ -30,6 +30,12 @@ impl Streak {
     #[must_use]
     pub fn exhausted(self) -> Self {
         Self { health: Health::Unhealthy, failures: self.threshold, ..self }
+    }
+
+    /// As without the failures so far, where they are not enough to mean something.
+    #[must_use]
+    pub fn forgiven(self) -> Self {
+        if self.health == Health::Unhealthy { self } else { Self { failures: 0, ..self } }
     }
 
     /// Takes one result in: one success is health, `retries` failures in a row are not.

@@ -148,6 +148,7 @@ impl fmt::Display for Happening {
             Self::RestartScheduled { attempt, after } => {
                 write!(f, "restart {attempt} in {:.1} s", after.as_secs_f64())
             }
+            Self::GaveUp { restarts: 1 } => f.write_str("given up after 1 restart"),
             Self::GaveUp { restarts } => write!(f, "given up after {restarts} restarts"),
             Self::Stopped => f.write_str("stopped"),
             Self::StopFailed { reason } => write!(f, "did not stop: {reason}"),

@@ -11,9 +11,11 @@ use tokio::time::Instant;
 
 use crate::engine::Ports;
 use crate::engine::ports::{Backend, BackendError, ErrorKind, Host, LogSource, Probe, StopError, Store};
+use crate::model::history::Hours;
 use crate::model::{
-    Check, Ending, Event, ExitRecord, FailureReason, Guardian, Instance, Intent, Launch, LaunchOrigin, Mode, Observed,
-    Presence, ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, ServiceId, ServiceSpec, StartHow, StopHow,
+    Check, Ending, Event, ExitRecord, FailureReason, Guardian, HealthHistory, HostPort, Instance, Intent, Launch,
+    LaunchOrigin, Mode, Observed, Presence, ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, Sample,
+    ServiceId, ServiceSpec, StartHow, StopHow,
 };
 use crate::preflight::{Conflict, FileFact, PortHolder, Requirement, Survey, Surveyed};
 
@@ -63,8 +65,11 @@ struct Table {
     services: HashMap<String, Pretended>,
     deeds: Vec<String>,
     events: Vec<Event>,
+    samples: HashMap<String, Vec<Sample>>,
+    /// Why no sample can be kept.
+    full: Option<&'static str>,
     strangers: Vec<Conflict>,
-    held_ports: HashMap<u16, PortHolder>,
+    held_ports: HashMap<HostPort, PortHolder>,
     survey: Option<Survey>,
     next_pid: u32,
 }
@@ -118,6 +123,16 @@ impl World {
         self.table().events.iter().map(|event| format!("{}: {} ({})", event.service, event.what, event.actor)).collect()
     }
 
+    /// What was kept of a service's health.
+    pub fn samples(&self, name: &str) -> Vec<Sample> {
+        self.table().samples.get(name).cloned().unwrap_or_default()
+    }
+
+    /// From now on no sample can be kept, for this reason; or all can.
+    pub fn fill_disk(&self, why: Option<&'static str>) {
+        self.table().full = why;
+    }
+
     /// How often a service was launched.
     pub fn n_launches(&self, name: &str) -> usize {
         self.table().services.get(name).map_or(0, |service| service.n_launches)
@@ -145,7 +160,7 @@ impl World {
 
     /// Somebody holds a port.
     pub fn hold_port(&self, port: u16, holder: PortHolder) {
-        self.table().held_ports.insert(port, holder);
+        self.table().held_ports.insert(HostPort::tcp(port), holder);
     }
 
     /// The service is there, whoever started it; returns its instance. Its engine is told to look.
@@ -214,6 +229,7 @@ impl Backend for World {
                 Presence::Failed { .. }
                 | Presence::Absent
                 | Presence::Present { .. }
+                | Presence::Arriving { .. }
                 | Presence::Leaving { .. }
                 | Presence::RestartPending { .. } => None,
             };
@@ -311,7 +327,7 @@ impl Backend for World {
     }
 
     fn changes(&self) -> mpsc::Receiver<ServiceId> {
-        self.hint_inbox.lock().unwrap().take().unwrap()
+        self.hint_inbox.lock().unwrap().take().unwrap_or_else(|| mpsc::channel(1).1)
     }
 }
 
@@ -349,7 +365,7 @@ impl Host for World {
             .boxed()
     }
 
-    fn port_holders<'a>(&'a self, ports: &'a [u16]) -> BoxFuture<'a, HashMap<u16, PortHolder>> {
+    fn port_holders<'a>(&'a self, ports: &'a [HostPort]) -> BoxFuture<'a, HashMap<HostPort, PortHolder>> {
         async move {
             let held = &self.table().held_ports;
             ports.iter().filter_map(|port| Some((*port, held.get(port)?.clone()))).collect()
@@ -370,6 +386,22 @@ impl Host for World {
 impl Store for World {
     fn record(&self, event: &Event) {
         self.table().events.push(event.clone());
+    }
+
+    fn sample(&self, service: &ServiceId, sample: &Sample, _every: Duration) -> Result<(), String> {
+        let mut table = self.table();
+        if let Some(why) = table.full {
+            return Err(why.to_owned());
+        }
+        table.samples.entry(service.to_string()).or_default().push(*sample);
+        Ok(())
+    }
+
+    fn history(&self, service: &ServiceId, every: Duration, _now: SystemTime) -> HealthHistory {
+        let mut history = HealthHistory::of_the_past(Hours::default(), [], every);
+        let table = self.table();
+        table.samples.get(service.as_str()).into_iter().flatten().for_each(|sample| history.push(*sample));
+        history
     }
 }
 

@@ -32,9 +32,23 @@ pub(super) struct Look {
     pub(super) service: Option<ProcessIdentity>,
     /// Things worth knowing.
     pub(super) notes: Vec<String>,
+    /// What lives of it although neither its process nor its shim does, and no file tells of it: nothing may be started beside that.
+    pub(super) left_behind: Vec<Stat>,
 }
 
 impl Look {
+    pub(super) fn nothing() -> Self {
+        Self {
+            record: None,
+            written_at: None,
+            unusable: None,
+            shim: None,
+            service: None,
+            notes: Vec::new(),
+            left_behind: Vec::new(),
+        }
+    }
+
     /// The service lives and its shim does not.
     pub(super) fn is_orphan(&self) -> bool {
         self.service.is_some() && self.shim.is_none()
@@ -49,11 +63,28 @@ impl Look {
         self.record.as_ref().map(|(record, _)| record.phase)
     }
 
+    /// Whether the record speaks of something under way, and nobody is there who is at it.
+    fn is_cut_short(&self) -> bool {
+        self.shim.is_none()
+            && self.service.is_none()
+            && self.phase().is_some_and(|phase| !matches!(phase, Phase::Stopped | Phase::Failed))
+    }
+
     /// Whether the shim must be about to write something else, unless it was stopped or is stuck.
     fn is_in_between(&self) -> bool {
         self.shim.is_some()
             && self.service.is_none()
-            && matches!(self.phase(), Some(Phase::Starting | Phase::Running | Phase::Stopped | Phase::Failed))
+            && matches!(
+                self.phase(),
+                Some(Phase::Starting | Phase::Running | Phase::Clearing | Phase::Stopped | Phase::Failed)
+            )
+    }
+}
+
+impl Look {
+    /// No record, and nothing that holds a lock: never started in this home, or all that was known of it was removed.
+    pub(super) fn knows_nothing(&self) -> bool {
+        self.record.is_none() && self.shim.is_none() && self.service.is_none()
     }
 }
 
@@ -66,8 +97,13 @@ impl BinaryBackend {
         spec_hash: Option<u64>,
     ) -> Result<Observed, BackendError> {
         let deadline = Instant::now() + SETTLING;
+        let mut has_ended = false;
         loop {
             let mut look = self.look(id)?;
+            // The shim may have written its last word, and ended, after the record was read and before it was looked for.
+            if look.is_cut_short() && !std::mem::replace(&mut has_ended, true) {
+                continue;
+            }
             if look.is_in_between() && Instant::now() < deadline {
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 continue;
@@ -91,10 +127,14 @@ impl BinaryBackend {
     pub(super) fn look(&self, id: &ServiceId) -> Result<Look, BackendError> {
         let path = self.settings.layout.state_file(id);
         let found = state_reader::read(&path).map_err(|error| transient(path.display(), &error))?;
-        let mut look =
-            Look { record: None, written_at: None, unusable: None, shim: None, service: None, notes: Vec::new() };
+        let mut look = Look::nothing();
         match found {
-            Found::Nothing => self.look_without_record(id, &mut look),
+            Found::Nothing => {
+                self.look_without_record(id, &mut look);
+                if look.knows_nothing() && !self.settings.layout.complete_marker().exists() {
+                    look = self.look_for_lost(id);
+                }
+            }
             Found::Unusable(why) => {
                 look.notes.push(format!("{} cannot be used: {why}", path.display()));
                 look.unusable = Some(why);
@@ -219,6 +259,7 @@ impl BinaryBackend {
     fn observed(&self, id: &ServiceId, look: Look) -> Result<Observed, BackendError> {
         let record = look.record.as_ref().map(|(record, _)| record.as_ref());
         let presence = match (&look.service, &look.shim) {
+            // A guardian whose record was removed has to write it again, which is tending too.
             (Some(service), shim) => present(service, shim.is_some() && record.is_some(), look.phase()),
             (None, Some(shim)) => match record {
                 Some(record) => watched_but_down(record, shim),

@@ -80,7 +80,7 @@ impl ComposeBackend {
         };
         self.write(&lock, &spec.id, Phase::Starting, Some(&place), &[])?;
         let present = match how {
-            StartHow::AsItIs => Present::Refreshed,
+            StartHow::AsItIs | StartHow::InPlace => Present::Refreshed,
             StartHow::Anew => Present::MadeAnew,
         };
         self.up(spec, compose, &place, present, &lock, &tried).await?;

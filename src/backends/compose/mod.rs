@@ -30,13 +30,14 @@ mod stop;
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 
-use crate::backends::containers::{self, Clock, Container, Engine, Records, Run, Watch};
+use crate::backends::containers::{self, Address, Clock, Container, Engine, Records, Run, Watch};
 use crate::engine::ports::{Backend, BackendError, ErrorKind, Host, Preparation, StopError};
 use crate::model::{ComposeSpec, Deployment, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
 use crate::preflight::Requirement;
@@ -53,6 +54,8 @@ pub struct Settings {
     pub layout: Layout,
     /// `DOCKER_HOST`, where it is set; the usual socket otherwise.
     pub docker_host: Option<String>,
+    /// Where ca.pem, cert.pem and key.pem are, where the engine is reached with TLS.
+    pub docker_certificates: Option<PathBuf>,
     /// `PATH`: where Compose is looked for.
     pub search_path: Option<OsString>,
     /// `COMPOSE_PROJECT_NAME`, where it is set.
@@ -66,7 +69,15 @@ pub struct Settings {
 impl Settings {
     /// With the usual engine and the usual patience.
     pub fn new(layout: Layout, search_path: Option<OsString>, host: Arc<dyn Host>) -> Self {
-        Self { layout, docker_host: None, search_path, project_name: None, host, patience: UP }
+        Self {
+            layout,
+            docker_host: None,
+            docker_certificates: None,
+            search_path,
+            project_name: None,
+            host,
+            patience: UP,
+        }
     }
 }
 
@@ -97,8 +108,8 @@ impl std::fmt::Debug for ComposeBackend {
 impl ComposeBackend {
     /// Contacts and calls nothing yet. The methods of [`Backend`] want to be called inside a tokio runtime with I/O and time enabled.
     pub fn new(settings: Settings) -> Self {
-        let Settings { layout, docker_host, search_path, project_name, host, patience } = settings;
-        let engine = Engine::new(docker_host.filter(|host| !host.is_empty()));
+        let Settings { layout, docker_host, docker_certificates, search_path, project_name, host, patience } = settings;
+        let engine = Engine::new(Address::new(docker_host, docker_certificates));
         Self {
             compose: Arc::new(program::Compose::new(search_path, engine.name())),
             engine: Arc::new(engine),

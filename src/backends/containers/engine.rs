@@ -9,10 +9,8 @@ use bollard::Docker;
 use bollard::errors::Error;
 use tokio::sync::OnceCell;
 
+use super::address::{Address, Unusable};
 use crate::engine::ports::{BackendError, ErrorKind};
-
-/// Where the engine listens when nothing else is said.
-const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
 /// How long the engine may take to answer a question.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -26,8 +24,7 @@ const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
 /// The way to the engine.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    /// `DOCKER_HOST`, where it is set.
-    address: Option<String>,
+    address: Address,
     client: OnceCell<Docker>,
 }
 
@@ -46,18 +43,23 @@ pub(crate) enum Refusal {
 
 impl Engine {
     /// At this address, or at the usual one. Nothing is contacted yet.
-    pub(crate) fn new(address: Option<String>) -> Self {
+    pub(crate) fn new(address: Address) -> Self {
         Self { address, client: OnceCell::new() }
     }
 
     /// As people know it.
     pub(crate) fn name(&self) -> String {
-        self.address.clone().unwrap_or_else(|| format!("unix://{DEFAULT_SOCKET}"))
+        self.address.name()
     }
 
     /// Whether this host has no engine at all: nobody named one, and the usual socket does not exist. No container can run then.
     pub(crate) fn is_absent(&self) -> bool {
-        self.address.is_none() && !Path::new(DEFAULT_SOCKET).exists()
+        self.address.is_usual() && self.socket().is_some_and(|socket| !socket.exists())
+    }
+
+    /// Its socket, where it is not reached through a network.
+    pub(crate) fn socket(&self) -> Option<&Path> {
+        self.address.socket()
     }
 
     /// For questions.
@@ -77,10 +79,12 @@ impl Engine {
 
     async fn client(&self, limit: Duration) -> Result<Docker, Refusal> {
         let connect = || async {
-            let docker = Docker::connect_with_host(&self.name())?;
-            docker.with_timeout(ANSWER).negotiate_version().await
+            let client = self.address.client();
+            let client = client.map_err(|Unusable { why, remedy }| self.unreachable(&why, &remedy))?;
+            let docker = client.map_err(|error| self.refusal(&error))?;
+            docker.with_timeout(ANSWER).negotiate_version().await.map_err(|error| self.refusal(&error))
         };
-        let client = self.client.get_or_try_init(connect).await.map_err(|error| self.refusal(&error))?;
+        let client = self.client.get_or_try_init(connect).await?;
         Ok(client.clone().with_timeout(limit))
     }
 
@@ -93,9 +97,9 @@ impl Engine {
                 Refusal::Failed(message.clone())
             }
             Error::SocketNotFoundError(path) => self.unreachable(&format!("{path} does not exist"), START_IT),
-            Error::UnsupportedURISchemeError { uri } => self
-                .unreachable(&format!("{uri} is no address that can be used"), "set DOCKER_HOST to unix:// or tcp://"),
-            Error::RequestTimeoutError => self.unreachable("it does not answer", START_IT),
+            Error::RequestTimeoutError => {
+                self.unreachable(&format!("it does not answer within {} s", ANSWER.as_secs()), RESTART_IT)
+            }
             other => match io_error(other) {
                 Some((io::ErrorKind::PermissionDenied, words)) => {
                     self.unreachable(&words, "join the group docker (sudo usermod -aG docker $USER), then log in again")
@@ -116,6 +120,8 @@ impl Engine {
         }
     }
 }
+
+const RESTART_IT: &str = "look at what keeps it (sudo systemctl status docker), or restart it; `docker info` must work";
 
 const START_IT: &str = "start Docker (sudo systemctl start docker), or install it; `docker info` must work";
 
@@ -159,6 +165,10 @@ impl Refusal {
 
 /// The error of the system below an error of the client.
 fn io_error(error: &Error) -> Option<(io::ErrorKind, String)> {
+    if let Error::IOError { err } = error {
+        // It stands for its cause, and does not name it as one.
+        return Some((err.kind(), err.to_string()));
+    }
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(io) = error.downcast_ref::<io::Error>() {
@@ -184,10 +194,10 @@ fn chain(error: &Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Engine, Refusal};
+    use super::{Address, Engine, Refusal};
 
     async fn cause(address: &str) -> String {
-        let engine = Engine::new(Some(address.to_owned()));
+        let engine = Engine::new(Address::new(Some(address.to_owned()), None));
         assert!(!engine.is_absent());
         match engine.ask().await.err() {
             Some(Refusal::Unreachable { cause, .. }) => cause,
@@ -206,5 +216,35 @@ mod tests {
         assert!(missing.contains("does not exist"), "{missing}");
         assert!(refused.contains("Connection refused"), "{refused}");
         assert!(odd.contains("no address that can be used"), "{odd}");
+        let secured = cause("https://localhost:2376").await;
+        assert!(secured.contains("needs certificates"), "{secured}");
+    }
+
+    #[tokio::test]
+    async fn an_engine_over_ssh_is_refused_with_a_way_to_reach_it() {
+        let engine = Engine::new(Address::new(Some("ssh://me@far".to_owned()), None));
+        let Some(Refusal::Unreachable { cause, remedy }) = engine.ask().await.err() else { panic!("refused") };
+        assert!(cause.contains("ssh:// is not supported"), "{cause}");
+        assert!(remedy.contains("ssh -nNT -L") && remedy.contains("me@far"), "{remedy}");
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_may_not_be_used_names_the_group() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("d.sock");
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
+        if rustix::process::geteuid().is_root() {
+            // Nothing is forbidden to root: the words are made from the error that others get.
+            let error = bollard::errors::Error::from(std::io::Error::from(std::io::ErrorKind::PermissionDenied));
+            let engine = Engine::new(Address::default());
+            let Refusal::Unreachable { remedy, .. } = engine.refusal(&error) else { panic!("unreachable") };
+            assert!(remedy.contains("group docker"), "{remedy}");
+            return;
+        }
+        let engine = Engine::new(Address::new(Some(format!("unix://{}", path.display())), None));
+        let Some(Refusal::Unreachable { remedy, .. }) = engine.ask().await.err() else { panic!("unreachable") };
+        assert!(remedy.contains("group docker"), "{remedy}");
     }
 }

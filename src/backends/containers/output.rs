@@ -184,7 +184,15 @@ impl Reader {
         let mut lines = Lines::default();
         let mut messages = std::pin::pin!(docker.logs(&container.id, Some(options.build())).ready_chunks(BATCH));
         let mut result = Ok(());
-        while let Some(chunk) = messages.next().await {
+        loop {
+            let chunk = match self.engine.unless_gone(messages.next()).await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(refusal) => {
+                    result = Err(refusal);
+                    break;
+                }
+            };
             let mut batch = Vec::new();
             for message in chunk {
                 match message {
@@ -255,7 +263,7 @@ impl Reader {
         if let Ok(docker) = self.engine.stream().await {
             let options = EventsOptionsBuilder::default().since(&event_time(since)).filters(&filters.into()).build();
             let mut events = std::pin::pin!(docker.events(Some(options)));
-            if let Some(Ok(_)) = events.next().await {
+            if let Ok(Some(Ok(_))) = self.engine.unless_gone(events.next()).await {
                 return;
             }
         }

@@ -132,7 +132,7 @@ impl Engine {
         // Answered at once for one that has ended, so nothing can be missed between the signal and the wait.
         let options = WaitContainerOptionsBuilder::default().condition("not-running").build();
         let mut ends = std::pin::pin!(docker.wait_container(id, Some(options)));
-        match ends.next().await {
+        match self.unless_gone(ends.next()).await? {
             Some(Ok(_) | Err(bollard::errors::Error::DockerContainerWaitError { .. })) => Ok(()),
             Some(Err(error)) => match self.refusal(&error) {
                 Refusal::NotFound(_) => Ok(()),

@@ -10,15 +10,12 @@ use futures::StreamExt as _;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
+use super::patience::Retry;
 use super::{Engine, Refusal, event_time};
 use crate::model::ServiceId;
 
 /// Hints on their way to the engine of ours.
 const CAPACITY: usize = 64;
-/// The first pause before the stream is opened again.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The pause grows up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A stream begins this long before it is opened: nothing falls between a look and the stream, also when the clocks differ a little.
 /// What is heard twice is looked at twice, and that is all.
 const OVERLAP: Duration = Duration::from_secs(5);
@@ -103,12 +100,12 @@ pub(crate) fn subscribe(watch: &Arc<Watch>, engine: &Arc<Engine>) -> mpsc::Recei
 }
 
 async fn listen(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>) {
-    let mut pause = FIRST_PAUSE;
+    let mut retry = Retry::new(engine);
     let mut was_lost = false;
     loop {
         match follow(watch, engine, to, was_lost).await {
             Ok(()) => {
-                pause = FIRST_PAUSE;
+                retry.succeeded();
                 was_lost = false;
             }
             Err(refusal) => tracing::debug!(why = refusal.words(), "docker's events cannot be heard"),
@@ -118,8 +115,7 @@ async fn listen(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>) {
             tell(to, watch.all()).await;
         }
         was_lost = true;
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        retry.wait().await;
     }
 }
 
@@ -127,7 +123,8 @@ async fn listen(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>) {
 async fn follow(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>, was_lost: bool) -> Result<(), Refusal> {
     let docker = engine.stream().await?;
     let since = SystemTime::now() - OVERLAP;
-    docker.ping().await.map_err(|error| engine.refusal(&error))?;
+    // The stream itself says nothing before something happens.
+    engine.ask().await?.ping().await.map_err(|error| engine.refusal(&error))?;
     let words = ["create", "start", "die", "stop", "pause", "unpause", "destroy", "rename", "health_status"];
     let words = words.map(str::to_owned);
     let filters = [("type".to_owned(), vec!["container".to_owned()]), ("event".to_owned(), words.to_vec())].into();
@@ -137,7 +134,15 @@ async fn follow(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>, wa
         // It answers again.
         tell(to, watch.all()).await;
     }
-    while let Some(event) = events.next().await {
+    loop {
+        let event = match engine.unless_gone(events.next()).await {
+            Ok(Some(event)) => event,
+            Ok(None) => break,
+            Err(refusal) => {
+                tracing::debug!(why = refusal.words(), "docker fell silent");
+                break;
+            }
+        };
         match event {
             Ok(event) => tell(to, watch.concerned(event)).await,
             Err(error) => {

@@ -24,9 +24,11 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 
-use crate::backends::containers::{self, Clock, Container, Engine, Records, Run, Watch};
-use crate::engine::ports::{Backend, BackendError, ErrorKind, Preparation, StopError};
-use crate::model::{Deployment, DockerSpec, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
+use crate::backends::containers::{self, Address, Clock, Container, Engine, Records, Run, Watch};
+use crate::engine::ports::{Backend, BackendError, ErrorKind, Preparation, StopError, UsageSource};
+use crate::model::{
+    Deployment, DockerSpec, Instance, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow, Usage,
+};
 use crate::preflight::Requirement;
 use crate::store::Layout;
 use crate::store::state::Phase;
@@ -40,6 +42,8 @@ pub struct Settings {
     pub layout: Layout,
     /// `DOCKER_HOST`, where it is set; the usual socket otherwise.
     pub docker_host: Option<String>,
+    /// Where ca.pem, cert.pem and key.pem are (`DOCKER_CERT_PATH`, or `.docker` in the home), when `DOCKER_TLS_VERIFY` is set.
+    pub docker_certificates: Option<PathBuf>,
     /// Where the `config.json` is that `docker login` writes: `DOCKER_CONFIG`, or `.docker` in the home.
     pub docker_config: Option<PathBuf>,
 }
@@ -60,9 +64,9 @@ pub struct DockerBackend {
 impl DockerBackend {
     /// Contacts nothing yet. The methods of [`Backend`] want to be called inside a tokio runtime with I/O and time enabled.
     pub fn new(settings: Settings) -> Self {
-        let Settings { layout, docker_host, docker_config } = settings;
+        let Settings { layout, docker_host, docker_certificates, docker_config } = settings;
         Self {
-            engine: Arc::new(Engine::new(docker_host.filter(|host| !host.is_empty()))),
+            engine: Arc::new(Engine::new(Address::new(docker_host, docker_certificates))),
             home: home_label(&layout),
             records: Records::new(layout.clone()),
             layout,
@@ -144,6 +148,17 @@ impl Backend for DockerBackend {
 
     fn changes(&self) -> mpsc::Receiver<ServiceId> {
         containers::subscribe(&self.watch, &self.engine)
+    }
+}
+
+impl UsageSource for DockerBackend {
+    fn usage<'a>(&'a self, _spec: &'a ServiceSpec, instance: &'a Instance) -> BoxFuture<'a, Option<Usage>> {
+        match instance {
+            Instance::Container { id, .. } => self.engine.usage(id).boxed(),
+            Instance::Process(_) | Instance::Deployment { .. } | Instance::Endpoint(_) => {
+                std::future::ready(None).boxed()
+            }
+        }
     }
 }
 

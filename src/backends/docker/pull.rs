@@ -50,14 +50,22 @@ impl DockerBackend {
         let options = CreateImageOptionsBuilder::default().from_image(&container::with_tag(image)).build();
         let mut steps = std::pin::pin!(docker.create_image(Some(options), None, login.for_engine()));
         let mut layers = Layers::default();
-        let mut told_at = None;
-        while let Some(step) = steps.next().await {
-            let step = step.map_err(|error| failure(image, &self.engine.refusal(&error), &login))?;
-            layers.take(step);
-            if told_at.is_none_or(|at: Instant| at.elapsed() >= PACE) {
-                told_at = Some(Instant::now());
-                news.tell(format!("pulling {image}{}", layers.words()));
-            }
+        // What comes thick and fast is told at this pace, and the newest of it always is.
+        let mut due: Option<Instant> = None;
+        let mut earliest = Instant::now();
+        loop {
+            let step = tokio::select! {
+                step = steps.next() => step,
+                () = tokio::time::sleep_until(due.unwrap_or(earliest)), if due.is_some() => {
+                    news.tell(format!("pulling {image}{}", layers.words()));
+                    earliest = Instant::now() + PACE;
+                    due = None;
+                    continue;
+                }
+            };
+            let Some(step) = step else { break };
+            layers.take(step.map_err(|error| failure(image, &self.engine.refusal(&error), &login))?);
+            due.get_or_insert(earliest);
         }
         // A stream that breaks off can look like one that ends.
         match self.engine.has_image(image).await {

@@ -23,12 +23,18 @@ pub(super) fn docker(docker_host: Option<&OsStr>) -> Reach {
     let address = address.as_deref().unwrap_or(DOCKER_SOCKET);
     let connected = if let Some(path) = address.strip_prefix("unix://") {
         UnixStream::connect(path).map(drop)
-    } else if let Some(host) = address.strip_prefix("tcp://").or_else(|| address.strip_prefix("http://")) {
+    } else if let Some(host) = address
+        .strip_prefix("tcp://")
+        .or_else(|| address.strip_prefix("http://"))
+        .or_else(|| address.strip_prefix("https://"))
+    {
         let host = host.trim_end_matches('/');
         host.to_socket_addrs().and_then(|mut found| {
             let first = found.next().ok_or_else(|| std::io::Error::other("its name has no address"))?;
             TcpStream::connect_timeout(&first, PATIENCE).map(drop)
         })
+    } else if address.starts_with("ssh://") {
+        return Reach::Absent(format!("DOCKER_HOST is {address}: forward its socket with ssh -L, and name that one"));
     } else {
         return Reach::Absent(format!("DOCKER_HOST is {address}, which is neither unix:// nor tcp://"));
     };

@@ -13,6 +13,8 @@ pub enum Input {
         /// Dependencies that are not ready yet.
         on: Vec<ServiceId>,
     },
+    /// Somebody wants it to be replaced while it runs, by its own engine; what it needs is ready.
+    RestartRequested,
     /// A dependency that it waits for is ready.
     DependencyReady(ServiceId),
     /// The start that it waits in is given up: a dependency did not work, or the user cancelled.
@@ -62,6 +64,11 @@ pub enum Input {
     },
     /// The guardian was told to restart it, or could not be told.
     RecoveryReported(Result<(), String>),
+    /// This program did not run for a while (see [`crate::lifecycle::gap`]): comes before whatever shows it.
+    Woke {
+        /// When to ask the service again.
+        probe_after: Duration,
+    },
     /// A moment that [`super::Machine::next_wake`] named has come.
     Tick,
 }

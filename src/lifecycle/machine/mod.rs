@@ -32,7 +32,7 @@ use crate::model::{
 use recovery::Illness;
 
 /// What waits for the end of what is under way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Queued {
     Nothing,
     /// A start that came while it stopped.
@@ -47,14 +47,16 @@ enum Queued {
 }
 
 /// Whether a probe is under way, so that a slow one is never joined by a second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum InFlight {
     No,
     Yes,
+    /// It was under way while this program did not run: a failure of it says nothing.
+    AcrossGap,
 }
 
 /// Who stops a service that is stopping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Stopper {
     /// This engine, which will hear the end from its backend.
     Us,
@@ -161,6 +163,11 @@ impl Machine {
         &self.notes
     }
 
+    /// Whether a probe is under way whose failure would say nothing.
+    pub fn is_probed_across_gap(&self) -> bool {
+        self.probe == InFlight::AcrossGap
+    }
+
     /// When [`Input::Tick`] is due.
     pub fn next_wake(&self) -> Option<Instant> {
         let deadline = match &self.state {
@@ -206,8 +213,8 @@ impl Machine {
         }
     }
 
-    /// A leader keeps asking whatever else its engine is for.
-    fn probing(&self) -> Probing {
+    /// Whether it keeps asking. A leader does, whatever else its engine is for.
+    pub fn probing(&self) -> Probing {
         match self.role {
             Role::Leader => Probing::Continuous,
             Role::Follower => self.policy.probing,
@@ -253,6 +260,7 @@ pub fn step(machine: Machine, input: Input, now: Instant) -> Step {
     let mut turn = Turn { machine, effects: Vec::new(), now };
     match input {
         Input::StartRequested { on } => turn.start_requested(on),
+        Input::RestartRequested => turn.restart_requested(),
         Input::DependencyReady(id) => turn.dependency_ready(&id),
         Input::StartAbandoned => turn.start_abandoned(),
         Input::Launched(launch) => turn.launched(launch),
@@ -266,6 +274,7 @@ pub fn step(machine: Machine, input: Input, now: Instant) -> Step {
         Input::RecoveryCleared { instance } => turn.recovery_cleared(&instance),
         Input::RecoveryHeldBack { instance, by, condition } => turn.recovery_held_back(&instance, by, condition),
         Input::RecoveryReported(result) => turn.recovery_reported(result),
+        Input::Woke { probe_after } => turn.woke(probe_after),
         Input::Tick => turn.tick(),
     }
     Step { machine: turn.machine, effects: turn.effects }
@@ -302,6 +311,12 @@ impl Turn {
         self.emit(Effect::Launch);
     }
 
+    /// Waits until its own engine says that it is up; only then is its health asked for.
+    fn wait_until_up(&mut self, instance: Instance, since: Instant) {
+        let deadline = self.now + self.machine.policy.start_timeout;
+        self.enter(ServiceState::Starting { instance, since, deadline });
+    }
+
     /// Goes on waiting for health; `began` is when the start timeout began to run.
     fn wait_for_health(&mut self, instance: Instance, since: Instant, began: Instant) {
         let deadline = began + self.machine.policy.start_timeout;
@@ -328,3 +343,9 @@ mod table_test;
 
 #[cfg(test)]
 mod property_test;
+
+#[cfg(test)]
+mod recovery_test;
+
+#[cfg(test)]
+mod model_test;

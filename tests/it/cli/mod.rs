@@ -13,9 +13,11 @@ use super::support::program;
 
 mod completions;
 mod events;
+mod history;
 mod operations;
 mod plans;
 mod prometheus;
+mod recovery;
 mod reports;
 mod schemas;
 mod scripts;

@@ -17,7 +17,7 @@ async fn an_engine_that_cannot_be_reached_makes_the_state_unknown_with_the_reaso
     let home = tempfile::tempdir().expect("directory");
     let layout = Layout::new(home.path().join("services"));
     let docker_host = Some("unix:///nonexistent/docker.sock".to_owned());
-    let backend = DockerBackend::new(Settings { layout, docker_host, docker_config: None });
+    let backend = DockerBackend::new(Settings { layout, docker_host, docker_certificates: None, docker_config: None });
     let mut spec = program("web", "/service".into(), &[]);
     spec.deployment = Deployment::Docker(DockerSpec {
         image: "a".to_owned(),
@@ -76,7 +76,7 @@ async fn an_engine_that_goes_away_makes_the_state_unknown_at_once_and_is_found_a
     let way = Way::open(&socket);
     let layout = Layout::new(it.home.path().join("services"));
     let docker_host = Some(format!("unix://{}", socket.display()));
-    let backend = DockerBackend::new(Settings { layout, docker_host, docker_config: None });
+    let backend = DockerBackend::new(Settings { layout, docker_host, docker_certificates: None, docker_config: None });
     let mut changes = backend.changes();
     let running = backend.start(&it.spec, StartHow::AsItIs).await.expect("starts").instance;
     backend.observe(&it.spec).await.expect("observation");

@@ -4,6 +4,7 @@
 mod commands;
 mod engine;
 mod output;
+mod private;
 mod pull;
 mod starting;
 mod states;
@@ -50,7 +51,7 @@ impl Fixture {
         });
         let docker_host = std::env::var("DOCKER_HOST").ok();
         let docker_config = Some(home.path().join("docker"));
-        let backend = DockerBackend::new(Settings { layout, docker_host, docker_config });
+        let backend = DockerBackend::new(Settings { layout, docker_host, docker_certificates: None, docker_config });
         Some(Self { home, backend, name, spec })
     }
 
@@ -74,6 +75,7 @@ impl Fixture {
         DockerBackend::new(Settings {
             layout: Layout::new(self.home.path().join("services")),
             docker_host,
+            docker_certificates: None,
             docker_config: None,
         })
     }
@@ -111,7 +113,8 @@ impl Fixture {
 impl Drop for Fixture {
     fn drop(&mut self) {
         docker(&["rm", "-f", &self.name]);
-        docker(&["rmi", "-f", &self.name]);
+        let image = self.docker_spec().image.clone();
+        docker(&["rmi", "-f", &self.name, &image]);
     }
 }
 

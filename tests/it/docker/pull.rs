@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use provisioning::engine::ports::{Backend as _, BackendError, ErrorKind, Preparation};
@@ -13,7 +13,7 @@ use provisioning::preflight::Requirement;
 
 use super::{Fixture, GOOD};
 use crate::process::{DEADLINE, is_present};
-use crate::support::engine::{docker, import_with, must};
+use crate::support::engine::{import_with, must};
 
 /// `bob:s3cret`, as HTTP says it.
 const BOB: &str = "Ym9iOnMzY3JldA==";
@@ -23,7 +23,7 @@ const BOB: &str = "Ym9iOnMzY3JldA==";
 struct Manners {
     /// Whom it lets in; everybody when unset.
     only: Option<&'static str>,
-    /// Whether it keeps back the second half of each layer until the gate is opened.
+    /// Whether it is slow with the second half of each layer until the gate is opened.
     has_gate: bool,
 }
 
@@ -56,8 +56,9 @@ impl Registry {
     /// Takes the fixture's image out of the engine, and serves it.
     fn serving(it: &mut Fixture, manners: Manners) -> Self {
         // Nobody has this layer, also when another test with the same program runs, and it is large enough for its progress to be told.
-        let padding = format!("{}\n", it.name).repeat(100_000);
-        import_with(&it.name, &GOOD, Some(padding.as_bytes()));
+        let padding = format!("{}\n", it.name).repeat(600_000);
+        must(&["rmi", &it.name]);
+        import_with(None, &it.name, &GOOD, Some(padding.as_bytes()));
         let content = Arc::new(Content { manners, ..exported(&it.name, it.home.path()) });
         must(&["rmi", "-f", &it.name]);
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("bind");
@@ -77,22 +78,23 @@ impl Registry {
     }
 
     fn open(&self) {
-        self.seen.0.lock().expect("seen").is_open = true;
+        self.seen.0.lock().unwrap_or_else(PoisonError::into_inner).is_open = true;
         self.seen.1.notify_all();
     }
 
-    fn until_given_up(&self) {
-        let seen = self.seen.0.lock().expect("seen");
-        let (_seen, waited) =
-            self.seen.1.wait_timeout_while(seen, DEADLINE, |seen| seen.n_given_up == 0).expect("seen");
-        assert!(!waited.timed_out(), "the engine goes on pulling");
+    async fn until_given_up(&self) {
+        let deadline = Instant::now() + DEADLINE;
+        while self.seen.0.lock().expect("seen").n_given_up == 0 {
+            assert!(Instant::now() < deadline, "the engine goes on pulling");
+            // The connection of what was dropped is closed by this thread.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 
 impl Drop for Registry {
     fn drop(&mut self) {
         self.open();
-        docker(&["rmi", "-f", &self.image]);
     }
 }
 
@@ -153,7 +155,7 @@ fn serve(stream: &TcpStream, content: &Content, seen: &(Mutex<Seen>, Condvar)) -
             ("401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"the test\"", "application/json", words)
         } else if path == "/v2/" {
             ("200 OK", "application/json", b"{}")
-        } else if path == "/v2/app/manifests/1" {
+        } else if path == "/v2/app/manifests/1" || path.starts_with("/v2/app/manifests/sha256:") {
             ("200 OK", "application/vnd.docker.distribution.manifest.v2+json", &content.manifest)
         } else if path == format!("/v2/app/blobs/{}", content.config_digest) {
             ("200 OK", "application/octet-stream", &content.config)
@@ -174,30 +176,31 @@ fn serve(stream: &TcpStream, content: &Content, seen: &(Mutex<Seen>, Condvar)) -
         if content.manners.has_gate && body.len() == content.layer.len() {
             let (sooner, later) = body.split_at(body.len() / 2);
             stream.write_all(sooner)?;
-            wait_at_the_gate(stream, seen)?;
-            stream.write_all(later)?;
+            // The engine gives up when it wants to tell how far it is and nobody is there, so it has to get a little further.
+            for piece in later.chunks(64 * 1024) {
+                wait_at_the_gate(stream, seen)?;
+                stream.write_all(piece)?;
+            }
         } else {
             stream.write_all(body)?;
         }
     }
 }
 
-/// Returns when the gate is open, or with an error when the reader has gone.
+/// Returns when the gate is open, or after a moment, or with an error when the reader has gone.
 fn wait_at_the_gate(stream: &TcpStream, seen: &(Mutex<Seen>, Condvar)) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_millis(20)))?;
-    let mut byte = [0];
-    loop {
-        if seen.0.lock().expect("seen").is_open {
-            return stream.set_read_timeout(None);
-        }
-        match stream.peek(&mut byte) {
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
-            Ok(n) if n > 0 => {}
-            ended => {
-                seen.0.lock().expect("seen").n_given_up += 1;
-                seen.1.notify_all();
-                return Err(ended.err().unwrap_or_else(|| std::io::ErrorKind::ConnectionReset.into()));
-            }
+    let state = seen.0.lock().expect("seen");
+    let moment = Duration::from_millis(40);
+    let (mut state, _) = seen.1.wait_timeout_while(state, moment, |state| !state.is_open).expect("seen");
+    stream.set_nonblocking(true)?;
+    let peeked = stream.peek(&mut [0]);
+    stream.set_nonblocking(false)?;
+    match peeked {
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
+        Ok(n) if n > 0 => Ok(()),
+        ended => {
+            state.n_given_up += 1;
+            Err(ended.err().unwrap_or_else(|| std::io::ErrorKind::ConnectionReset.into()))
         }
     }
 }
@@ -228,7 +231,7 @@ async fn a_missing_image_is_pulled_with_its_progress_told_and_can_be_given_up() 
         }
         // Dropped here.
     }
-    registry.until_given_up();
+    registry.until_given_up().await;
     assert_eq!(*words.borrow(), None, "nothing is told any more");
 
     registry.open();
@@ -310,7 +313,7 @@ async fn the_command_says_that_it_pulls_asks_the_credential_helper_and_ends_with
     }
     must_run("kill", &["-INT", &start.id().to_string()]);
     assert_eq!(start.wait().expect("an end").code(), Some(130));
-    registry.until_given_up();
+    registry.until_given_up().await;
 
     registry.open();
     let output = command("services start web").output().expect("runs");

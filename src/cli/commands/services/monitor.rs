@@ -1,4 +1,5 @@
-//! `services monitor` (O10): R124 to R127, A10, A61, A62. Between the checks, ends and restarts are told as they happen.
+//! `services monitor` (O10): R124 to R128, A10, A61, A62. It leads, so that what is unhealthy is restarted; between the checks, ends and
+//! restarts are told as they happen.
 
 use std::time::{Duration, SystemTime};
 
@@ -42,7 +43,7 @@ pub(super) async fn run(args: &MonitorArgs, session: &Session, face: &mut Face) 
         face.out.report(&monitor_header(args.service.as_deref(), args.interval));
     }
     session.handle.settled().await?;
-    // While nobody else does, this acts on its own.
+    // While nobody else does, this acts on its own: what is unhealthy is restarted while it looks (R128).
     let mut beside = JoinSet::new();
     let (leadership, _leader) = watch::channel(None);
     let registry = session.registry.source.file();
