@@ -319,8 +319,12 @@ impl ServiceSpec {
         self.startup.start_timeout + (*interval + *timeout).saturating_mul((*retries).max(1))
     }
 
-    /// The loopback port of its http or tcp check, if it has one: the one nobody else may hold at its start (A54).
+    /// The loopback port of its http or tcp check, if it has one: the one nobody else may hold at its start (A54). What runs elsewhere
+    /// takes no port here: whoever holds the one it is asked at is the way to it.
     pub fn health_port(&self) -> Option<u16> {
+        if self.deployment.mode() == Mode::Remote {
+            return None;
+        }
         let (host, port) = match &self.health_check.check {
             Check::Tcp { host, port } => (host.as_str(), *port),
             Check::Http { endpoint, .. } => host_and_port(endpoint)?,
@@ -348,9 +352,16 @@ impl ServiceSpec {
         self.published_ports().into_iter().filter(|port| port.protocol == Protocol::Tcp).map(|port| port.host)
     }
 
-    /// The TCP ports of this host that nobody else may hold when it starts (A54): its loopback check's, and those it publishes.
+    /// The TCP ports of this host that nobody else may hold when it starts (A54): its loopback check's, and those it publishes. A cluster's
+    /// services take none: what listens here for one of them listens whether it runs or not.
     pub fn host_ports(&self) -> BTreeSet<u16> {
-        self.published_tcp_ports().flatten().chain(self.health_port()).collect()
+        let checked = match &self.deployment {
+            Deployment::Kubernetes(_) => None,
+            Deployment::Binary(_) | Deployment::Docker(_) | Deployment::DockerCompose(_) | Deployment::Remote(_) => {
+                self.health_port()
+            }
+        };
+        self.published_tcp_ports().flatten().chain(checked).collect()
     }
 }
 
