@@ -50,7 +50,12 @@ impl Adapters {
         });
         Self {
             host: Arc::new(HostWithContainers::new(self.host, docker.clone())),
-            backend: self.backend.with_streams(Mode::Docker, Arc::new(docker)),
+            backend: self
+                .backend
+                .with_usage(Mode::Docker, Arc::new(docker.clone()))
+                // Its containers are containers like any other.
+                .with_usage(Mode::DockerCompose, Arc::new(docker.clone()))
+                .with_streams(Mode::Docker, Arc::new(docker)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::model::ServiceId;
+use crate::model::{HostPort, ServiceId};
 
 /// Everything that was gathered about one service that is about to start.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -91,7 +91,7 @@ pub enum Requirement {
     /// A port of this host that its containers publish and that somebody holds.
     PublishedPort {
         /// The port.
-        port: u16,
+        port: HostPort,
         /// Who holds it.
         holder: PortHolder,
     },
@@ -160,7 +160,7 @@ pub enum FileFact {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortFact {
     /// The port.
-    pub port: u16,
+    pub port: HostPort,
     /// Who holds it.
     pub holder: PortHolder,
     /// The registered service that this is a process of, if it is one.
