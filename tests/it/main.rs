@@ -21,6 +21,8 @@ mod examples;
 mod faults;
 mod fuzz;
 mod kills;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod process;
 mod pty;
 mod pty_registry;
