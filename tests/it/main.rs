@@ -19,6 +19,8 @@ mod doctor;
 mod edits;
 mod examples;
 mod faults;
+#[cfg(all(feature = "docker", feature = "kubernetes", feature = "remote"))]
+mod five_modes;
 mod fuzz;
 mod kills;
 #[cfg(feature = "kubernetes")]

@@ -73,7 +73,7 @@ async fn a_port_in_use_and_services_it_depends_on_are_told_before_the_start() {
     ));
     let requirements = it.another_backend().requirements(&it.spec).await;
     let is_told = |wanted: &Requirement| match wanted {
-        Requirement::PublishedPort { port: found, holder } => *found == port && holder.pid == Some(std::process::id()),
+        Requirement::PublishedPort { port: found, holder } => found.number == port && holder.pid == Some(std::process::id()),
         _ => false,
     };
     assert!(requirements.iter().any(is_told), "{requirements:?}");
