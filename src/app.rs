@@ -32,7 +32,7 @@ use crate::model::{
 };
 use crate::report::Style;
 use crate::store::handover::Rotation;
-use crate::store::{Layout, SERVICES_DIR_VARIABLE, Timeline};
+use crate::store::{Layout, Records, SERVICES_DIR_VARIABLE};
 use crate::supervise::{self, Background, Ensured};
 use crate::tui::{self, ConsoleError, ConsoleOptions, Opening, RegistryDesk};
 use crate::{demo, logs};
@@ -49,6 +49,14 @@ impl Root for App {
     fn hidden(&self, name: &OsStr, arguments: &[OsString], _original_umask: u32) -> Option<ExitCode> {
         match name.to_str()? {
             ShimProgram::HIDDEN_ARGUMENT => Some(crate::shim::main()),
+            #[cfg(feature = "kubernetes")]
+            crate::backends::kubernetes::PLUGIN_ARGUMENT => {
+                let error = crate::backends::kubernetes::become_plugin(arguments);
+                let why =
+                    arguments.first().map_or_else(|| error.to_string(), |it| format!("{}: {error}", it.display()));
+                cli::Printer::of_process().error(&format!("{why}\n"));
+                Some(ExitCode::from(127))
+            }
             _ => demo::hidden(name, arguments),
         }
     }
@@ -340,7 +348,7 @@ fn ports(environment: &Environment, layout: &Layout) -> Result<Assembled, SetupE
         backend,
         probe: Arc::new(Prober::new()),
         host,
-        store: Arc::new(Timeline::new(layout)),
+        store: Arc::new(Records::new(layout)),
         logs: Arc::new(AllLogs::new(FileLogs::new(layout.clone()), Arc::clone(&output))),
     };
     Ok(Assembled { ports, output, usage })

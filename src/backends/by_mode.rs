@@ -119,6 +119,10 @@ impl Backend for ByMode {
         }
     }
 
+    fn restarts_in_place(&self, spec: &ServiceSpec) -> bool {
+        self.of(spec).is_ok_and(|backend| backend.restarts_in_place(spec))
+    }
+
     fn stop<'a>(
         &'a self,
         spec: &'a ServiceSpec,

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write};
 
 use serde::Serialize;
 
-use crate::report::{Line, Stream, safe};
+use crate::report::{Line, Stream, safe, safe_json};
 
 /// Standard output and standard error of a command.
 ///
@@ -122,7 +122,7 @@ impl Printer {
     /// Prints a value as JSON, indented, with a line end.
     pub fn json(&mut self, value: &impl Serialize) {
         match serde_json::to_string_pretty(value) {
-            Ok(text) => self.report(&format!("{text}\n")),
+            Ok(text) => self.report(&format!("{}\n", safe_json(&text))),
             Err(error) => {
                 self.error(&format!("failed to write JSON: {error}"));
                 self.state = State::Failed;
@@ -133,7 +133,7 @@ impl Printer {
     /// Prints a value as JSON on one line.
     pub fn json_line(&mut self, value: &impl Serialize) {
         match serde_json::to_string(value) {
-            Ok(text) => self.report(&format!("{text}\n")),
+            Ok(text) => self.report(&format!("{}\n", safe_json(&text))),
             Err(error) => {
                 self.error(&format!("failed to write JSON: {error}"));
                 self.state = State::Failed;

@@ -13,6 +13,7 @@
 
 mod actor;
 pub mod handle;
+mod memory;
 mod operate;
 pub mod operation;
 pub mod ports;
@@ -22,6 +23,8 @@ mod supervisor;
 
 pub use supervisor::{Options, Ports, spawn};
 
+#[cfg(test)]
+mod memory_test;
 #[cfg(test)]
 mod reload_test;
 #[cfg(test)]

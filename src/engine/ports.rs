@@ -7,8 +7,8 @@ use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::{mpsc, watch};
 
 use crate::model::{
-    Check, Event, Fact, HostPort, Instance, Launch, Observed, ProbeOutcome, ServiceId, ServiceSpec, StartHow, StopHow,
-    Usage,
+    Check, Event, Fact, HealthHistory, HostPort, Instance, Launch, Observed, ProbeOutcome, Sample, ServiceId,
+    ServiceSpec, StartHow, StopHow, Usage,
 };
 use crate::preflight::{Conflict, PortHolder, Requirement, Survey, Surveyed};
 
@@ -46,6 +46,12 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// When nothing runs afterwards; the error says why in words for people.
     fn start<'a>(&'a self, spec: &'a ServiceSpec, how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>>;
+
+    /// Whether a restart of this service, while it runs, is left to its own engine, which replaces what runs bit by bit: then no stop is
+    /// asked for, and [`Backend::start`] is called with [`StartHow::InPlace`].
+    fn restarts_in_place(&self, _spec: &ServiceSpec) -> bool {
+        false
+    }
 
     /// Makes the whole tree of the instance go away, and keeps anything from bringing it back.
     ///
@@ -188,10 +194,20 @@ pub trait Host: Send + Sync {
     fn is_descendant(&self, pid: u32, ancestor: u32) -> bool;
 }
 
-/// Where the timeline is kept.
+/// Where the timeline and the health history are kept.
 pub trait Store: Send + Sync {
     /// Appends to the timeline. Best effort: a full disk must not keep a service from starting, so failures are logged, not returned.
     fn record(&self, event: &Event);
+
+    /// Appends to a service's health history. For an engine that leads alone: others would write the same a second time. `every` is the
+    /// planned distance of two probes.
+    ///
+    /// # Errors
+    /// When the sample is lost, as a fragment for people; nothing else is affected.
+    fn sample(&self, service: &ServiceId, sample: &Sample, every: Duration) -> Result<(), String>;
+
+    /// What is remembered of a service's health; nothing where nothing can be read. Reads only.
+    fn history(&self, service: &ServiceId, every: Duration, now: SystemTime) -> HealthHistory;
 }
 
 /// The output of services that write to no log file of ours, for the faces.

@@ -10,8 +10,8 @@ use super::supervisor::Ports;
 use crate::graph::Graph;
 use crate::model::{HostPort, Instance, Mode, ServiceId, ServiceSnapshot, ServiceSpec, Snapshot};
 use crate::preflight::{
-    Conflict, ConflictKind, DependencyFact, Facts, Finding, Platform, PortFact, PortHolder, Surveyed, Verdict, judge,
-    judge_circumstances, judge_requirements,
+    Conflict, ConflictKind, DependencyFact, Facts, Finding, Platform, PortFact, PortHolder, Requirement, Surveyed,
+    Verdict, judge, judge_circumstances, judge_requirements,
 };
 
 /// How many ports of one service are looked at: the rest of a long published range is left to its engine to refuse.
@@ -78,6 +78,11 @@ async fn facts_of_all(
         let spec = &service.spec;
         let conflicts = conflicts(spec, snapshot, &strangers);
         let mut taken = port_facts(service, &taken, snapshot, ports);
+        // Ports that only its adapter knows.
+        taken.extend(requirements.iter().filter_map(|requirement| match requirement {
+            Requirement::PublishedPort { port, holder } => Some(port_fact(*port, holder, snapshot, ports)),
+            _ => None,
+        }));
         taken.retain(|fact| !is_told_by(&conflicts, fact));
         let facts = Facts {
             requirements,
@@ -110,10 +115,14 @@ fn port_facts(
         if holds(service, port, holder, ports) {
             return None;
         }
-        let owner = snapshot.services.iter().find(|other| holds(other, port, holder, ports));
-        Some(PortFact { port, holder: holder.clone(), service: owner.map(|owner| owner.id().clone()) })
+        Some(port_fact(port, holder, snapshot, ports))
     };
     wanted_ports(&service.spec).filter_map(fact).collect()
+}
+
+fn port_fact(port: HostPort, holder: &PortHolder, snapshot: &Snapshot, ports: &Ports) -> PortFact {
+    let owner = snapshot.services.iter().find(|other| holds(other, port, holder, ports));
+    PortFact { port, holder: holder.clone(), service: owner.map(|owner| owner.id().clone()) }
 }
 
 fn wanted_ports(spec: &ServiceSpec) -> impl Iterator<Item = HostPort> + use<> {

@@ -8,4 +8,5 @@ pub(crate) mod fixture;
 pub mod gap;
 pub mod machine;
 pub mod plan;
+pub mod sampling;
 pub mod streak;

@@ -12,7 +12,7 @@ pub mod tracing;
 
 pub use file::{Line, LineEnd, LogFile, MAX_LINE, tail};
 pub use follow::{Follower, StartAt};
-pub use sanitize::{Tabs, sanitize, sanitize_str};
+pub use sanitize::{Tabs, escape_json, sanitize, sanitize_str};
 pub use source::{AllLogs, FileLogs};
 
 /// Whether a line is the separator that a start leaves in a log (A35).

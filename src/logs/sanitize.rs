@@ -41,6 +41,25 @@ pub fn sanitize_str(text: &str, tabs: Tabs) -> Cow<'_, str> {
     sanitize(text.as_bytes(), tabs)
 }
 
+/// JSON text in which no character acts on a terminal: what JSON itself lets stand as it is (DEL, C1, what changes the order of others
+/// or has no width) is escaped. It can only stand in strings, so the value is the same.
+pub fn escape_json(json: &str) -> Cow<'_, str> {
+    let acts = |c: char| matches!(c, '\u{7f}'..='\u{9f}') || is_treacherous(c);
+    if !json.chars().any(acts) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if acts(c) {
+            let mut units = [0; 2];
+            out.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
 fn is_plain(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| matches!(byte, b' '..=b'~'))
 }

@@ -64,6 +64,26 @@ fn judge_requirement(requirement: &Requirement) -> Option<Finding> {
                 format!("docker rename {name} to something else, or change `container_name` in the registry"),
             )
         }),
+        Requirement::Compose { problem } => {
+            problem.as_ref().map(|(message, remedy)| failed(CheckKind::Prerequisites, message.clone(), remedy.clone()))
+        }
+        Requirement::ComposeDependencies { missing, typed } => Some(Finding {
+            check: CheckKind::Prerequisites,
+            verdict: Verdict::Warning,
+            message: format!("Compose services it depends on do not run and are not started: {}", missing.join(", ")),
+            remedy: Some(format!(
+                "{typed} up -d {}, or register them too and name them in `dependencies`",
+                missing.join(" ")
+            )),
+        }),
+        Requirement::ComposeProject { kept, own } => Some(Finding {
+            check: CheckKind::Prerequisites,
+            verdict: Verdict::Warning,
+            message: format!("Compose project is still {kept}, although Compose would call it {own} now"),
+            remedy: Some(format!("set `project_name` in the registry to \"{kept}\" to keep it, or to \"{own}\"")),
+        }),
+        // Whether it is free is no matter of what the service is: among `Facts::ports` it is judged.
+        Requirement::PublishedPort { .. } => None,
         Requirement::RequestFile { problem: (what, remedy) } => {
             Some(failed(CheckKind::Prerequisites, what.clone(), remedy.clone()))
         }
@@ -75,6 +95,28 @@ fn judge_requirement(requirement: &Requirement) -> Option<Finding> {
             verdict: if *may_come { Verdict::Warning } else { Verdict::Failed },
             message: format!("Endpoint cannot be reached: {url}: {why}"),
             remedy: Some(remedy.clone().unwrap_or_else(|| "start it where it runs, or check `endpoint`".to_owned())),
+        }),
+        Requirement::Cluster { place, problem: None, .. } => {
+            Some(passed(CheckKind::Prerequisites, format!("Kubernetes cluster accessible: {place}")))
+        }
+        Requirement::Cluster { problem: Some((cause, remedy)), is_configured, .. } => {
+            // The guide speaks of kubectl, whose configuration is what is read (M23).
+            let message = if *is_configured {
+                "Kubernetes cluster is not accessible"
+            } else {
+                "kubectl is not installed or not configured"
+            };
+            Some(failed(CheckKind::Prerequisites, message.to_owned(), format!("{cause}: {remedy}")))
+        }
+        Requirement::ClusterObject { problem, remedy } => {
+            Some(failed(CheckKind::Prerequisites, problem.clone(), remedy.clone()))
+        }
+        Requirement::Manifests { path, problem } => problem.as_ref().map(|problem| {
+            failed(
+                CheckKind::Prerequisites,
+                format!("Manifests cannot be used: {problem}"),
+                format!("correct it, or `manifests_path` in the registry ({})", path.display()),
+            )
         }),
         Requirement::UnsupportedMode { mode } => Some(failed(
             CheckKind::Prerequisites,

@@ -9,6 +9,7 @@ mod doctor;
 mod ensure;
 mod events;
 mod health;
+mod history;
 mod json;
 mod line;
 mod list;
@@ -36,6 +37,7 @@ pub use doctor::{Complaint, Diagnosis, DoctorReport, ServiceDiagnosis, doctor};
 pub use ensure::{EnsureReport, ensure_header, ensure_line, ensure_refusal};
 pub use events::{EventReport, LogLineReport};
 pub use health::{platform_health, service_health};
+pub use history::{HealthNumbers, HistoryReport, HourReport, SampleReport, WindowReport};
 pub use json::{
     BoardReport, FindingReport, HealthReport, HealthSummary, IssueReport, ListReport, OperationCounts, OperationReport,
     OperationServiceReport, PlatformHealthReport, RefusalReport, ServiceReport, ServiceStatusReport,
@@ -54,7 +56,7 @@ pub use row::{Row, rows};
 pub use status::{Issue, issues, platform_status, service_status};
 pub use style::{Icon, Style};
 pub use supervise::{LeaderReport, SuperviseReport, leader_line};
-pub use text::{pad, percent, safe, seconds};
+pub use text::{pad, percent, safe, safe_json, seconds};
 pub use validation::{
     DiagnosticReport, FoundReport, RelatedReport, ServiceValidation, ValidationReport, diagnostics_text,
 };

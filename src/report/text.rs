@@ -5,11 +5,16 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::logs::{Tabs, sanitize_str};
+use crate::logs::{Tabs, escape_json, sanitize_str};
 
 /// Makes a text from outside harmless on one line of a terminal. Every sink of the command line calls this one function.
 pub fn safe(text: &str) -> Cow<'_, str> {
     sanitize_str(text, Tabs::Keep)
+}
+
+/// The same for a text that is JSON, whose values stay what they are.
+pub fn safe_json(json: &str) -> Cow<'_, str> {
+    escape_json(json)
 }
 
 /// `text` with spaces behind it up to `width` terminal columns.
@@ -31,7 +36,17 @@ pub fn percent(share: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{pad, safe};
+    use super::{pad, safe, safe_json};
+
+    #[test]
+    fn json_means_the_same_and_has_no_code() {
+        let value = serde_json::json!({ "a": "\u{1b}[2J\u{7f}\u{9b}31m\u{202e}x\u{200b}\u{e0041}ü🟢\n" });
+        let json = serde_json::to_string_pretty(&value).unwrap();
+        let shown = safe_json(&json);
+        assert!(!shown.chars().any(|c| c != '\n' && c.is_control() || c == '\u{202e}' || c == '\u{e0041}'), "{shown}");
+        assert!(shown.contains("ü🟢"));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+    }
 
     #[test]
     fn ordinary_text_stays_as_it_is() {

@@ -1,5 +1,6 @@
 //! Files below `~/.provisioning/services`: where they are, what is in them, and how they are written (aside, then renamed). No policy.
 
+pub mod cookie;
 pub mod directory;
 pub(crate) mod failpoint;
 pub mod handover;
@@ -8,11 +9,13 @@ mod layout;
 pub mod leader;
 pub mod lock;
 pub mod marker;
+mod records;
 pub mod state;
 pub mod state_reader;
 mod timeline;
 mod timeline_reader;
 
 pub use layout::{Layout, SERVICES_DIR_VARIABLE};
+pub use records::Records;
 pub use timeline::Timeline;
 pub use timeline_reader::TimelineEntry;

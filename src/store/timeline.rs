@@ -9,7 +9,6 @@ use rustix::fs::OFlags;
 
 use super::state::{push_string, unix_millis};
 use super::{Layout, directory};
-use crate::engine::ports::Store;
 use crate::model::Event;
 
 /// From this size on, in bytes, the file becomes `events.jsonl.1`, and the one before is forgotten.
@@ -92,18 +91,9 @@ fn line(event: &Event) -> Result<String, std::fmt::Error> {
     Ok(line)
 }
 
-impl Store for Timeline {
-    fn record(&self, event: &Event) {
-        if let Err(error) = self.append(event) {
-            tracing::warn!(%error, path = %self.path.display(), "the timeline could not be written");
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{MAX_LENGTH, Timeline};
-    use crate::engine::ports::Store as _;
     use crate::model::{Actor, Event, Happening, ServiceId};
     use crate::store::{Layout, directory};
     use std::time::{Duration, UNIX_EPOCH};
@@ -120,13 +110,13 @@ mod tests {
             what: Happening::StartFailed { reason: "bad\nline \u{1b}[2J".into() },
             actor: Actor::Command,
         };
-        timeline.record(&event);
+        timeline.append(&event).expect("append");
         let text = std::fs::read_to_string(layout.events()).expect("read");
         assert_eq!(text.lines().count(), 1, "{text}");
         assert!(!text.contains('\u{1b}') && text.contains("\"at_ms\":1000"), "{text}");
         event.what = Happening::StartFailed { reason: "x".repeat(100_000) };
         for _ in 0..30 {
-            timeline.record(&event);
+            timeline.append(&event).expect("append");
         }
         let old = layout.events().with_extension("jsonl.1");
         for path in [layout.events(), old] {

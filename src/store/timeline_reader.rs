@@ -38,7 +38,6 @@ impl TimelineEntry {
 #[cfg(test)]
 mod tests {
     use super::TimelineEntry;
-    use crate::engine::ports::Store as _;
     use crate::model::{Actor, Event, Happening, ServiceId};
     use crate::store::{Layout, Timeline, directory};
     use std::time::{Duration, UNIX_EPOCH};
@@ -50,12 +49,8 @@ mod tests {
         directory::prepare(&layout).unwrap();
         let at = UNIX_EPOCH + Duration::from_millis(1_759_753_800_007);
         let what = Happening::StartFailed { reason: "\u{1b}[2J \"quoted\"\nline".to_owned() };
-        Timeline::new(&layout).record(&Event {
-            at,
-            service: ServiceId::new("a").unwrap(),
-            what: what.clone(),
-            actor: Actor::Recovery,
-        });
+        let event = Event { at, service: ServiceId::new("a").unwrap(), what: what.clone(), actor: Actor::Recovery };
+        Timeline::new(&layout).append(&event).unwrap();
         let text = std::fs::read_to_string(layout.events()).unwrap();
         let entry = TimelineEntry::parse(text.trim_end().as_bytes()).unwrap();
         let expected = TimelineEntry { at, service: "a".into(), actor: "recovery".into(), what: what.to_string() };

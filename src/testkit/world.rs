@@ -11,10 +11,11 @@ use tokio::time::Instant;
 
 use crate::engine::Ports;
 use crate::engine::ports::{Backend, BackendError, ErrorKind, Host, LogSource, Probe, StopError, Store};
+use crate::model::history::Hours;
 use crate::model::{
-    Check, Ending, Event, ExitRecord, FailureReason, Guardian, HostPort, Instance, Intent, Launch, LaunchOrigin, Mode,
-    Observed, Presence, ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, ServiceId, ServiceSpec, StartHow,
-    StopHow,
+    Check, Ending, Event, ExitRecord, FailureReason, Guardian, HealthHistory, HostPort, Instance, Intent, Launch,
+    LaunchOrigin, Mode, Observed, Presence, ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, Sample,
+    ServiceId, ServiceSpec, StartHow, StopHow,
 };
 use crate::preflight::{Conflict, FileFact, PortHolder, Requirement, Survey, Surveyed};
 
@@ -64,6 +65,9 @@ struct Table {
     services: HashMap<String, Pretended>,
     deeds: Vec<String>,
     events: Vec<Event>,
+    samples: HashMap<String, Vec<Sample>>,
+    /// Why no sample can be kept.
+    full: Option<&'static str>,
     strangers: Vec<Conflict>,
     held_ports: HashMap<HostPort, PortHolder>,
     survey: Option<Survey>,
@@ -117,6 +121,16 @@ impl World {
     /// The timeline, as `service: sentence`.
     pub fn timeline(&self) -> Vec<String> {
         self.table().events.iter().map(|event| format!("{}: {} ({})", event.service, event.what, event.actor)).collect()
+    }
+
+    /// What was kept of a service's health.
+    pub fn samples(&self, name: &str) -> Vec<Sample> {
+        self.table().samples.get(name).cloned().unwrap_or_default()
+    }
+
+    /// From now on no sample can be kept, for this reason; or all can.
+    pub fn fill_disk(&self, why: Option<&'static str>) {
+        self.table().full = why;
     }
 
     /// How often a service was launched.
@@ -215,6 +229,7 @@ impl Backend for World {
                 Presence::Failed { .. }
                 | Presence::Absent
                 | Presence::Present { .. }
+                | Presence::Arriving { .. }
                 | Presence::Leaving { .. }
                 | Presence::RestartPending { .. } => None,
             };
@@ -312,7 +327,7 @@ impl Backend for World {
     }
 
     fn changes(&self) -> mpsc::Receiver<ServiceId> {
-        self.hint_inbox.lock().unwrap().take().unwrap()
+        self.hint_inbox.lock().unwrap().take().unwrap_or_else(|| mpsc::channel(1).1)
     }
 }
 
@@ -371,6 +386,22 @@ impl Host for World {
 impl Store for World {
     fn record(&self, event: &Event) {
         self.table().events.push(event.clone());
+    }
+
+    fn sample(&self, service: &ServiceId, sample: &Sample, _every: Duration) -> Result<(), String> {
+        let mut table = self.table();
+        if let Some(why) = table.full {
+            return Err(why.to_owned());
+        }
+        table.samples.entry(service.to_string()).or_default().push(*sample);
+        Ok(())
+    }
+
+    fn history(&self, service: &ServiceId, every: Duration, _now: SystemTime) -> HealthHistory {
+        let mut history = HealthHistory::of_the_past(Hours::default(), [], every);
+        let table = self.table();
+        table.samples.get(service.as_str()).into_iter().flatten().for_each(|sample| history.push(*sample));
+        history
     }
 }
 

@@ -22,6 +22,8 @@ mod kills;
 mod process;
 mod pty;
 mod pty_registry;
+#[cfg(feature = "remote")]
+mod remote;
 mod requirements;
 mod schema;
 mod support;

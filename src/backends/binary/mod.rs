@@ -8,13 +8,14 @@
 mod env_file;
 mod launch;
 mod look;
+mod lost;
 mod requirements;
 mod stop;
 mod watch;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _};
@@ -78,6 +79,8 @@ pub struct BinaryBackend {
     settings: Settings,
     era: Era,
     watches: Arc<watch::Watches>,
+    /// A std lock: held for one look at all processes, so that a start of many makes one.
+    lost: Mutex<lost::Lost>,
 }
 
 impl BinaryBackend {
@@ -86,7 +89,7 @@ impl BinaryBackend {
     /// # Errors
     /// When `/proc` is not mounted: no process could be told from another.
     pub fn new(settings: Settings) -> io::Result<Self> {
-        Ok(Self { settings, era: Era::present()?, watches: Arc::default() })
+        Ok(Self { settings, era: Era::present()?, watches: Arc::default(), lost: Mutex::default() })
     }
 }
 

@@ -125,12 +125,28 @@ const RESTART_IT: &str = "look at what keeps it (sudo systemctl status docker), 
 
 const START_IT: &str = "start Docker (sudo systemctl start docker), or install it; `docker info` must work";
 
+/// What to do when a port that a container publishes is taken.
+pub(crate) const PORT_REMEDY: &str = "free the port, or publish another one (`ports`)";
+
+/// Whether these are the engine's words for that.
+pub(crate) fn is_port_taken(words: &str) -> bool {
+    words.contains("address already in use") || words.contains("port is already")
+}
+
 impl Refusal {
     /// What the engine said.
     pub(crate) fn words(&self) -> &str {
         match self {
             Self::Unreachable { cause, .. } => cause,
             Self::NotFound(words) | Self::Conflict(words) | Self::Failed(words) => words,
+        }
+    }
+
+    /// What to do.
+    pub(crate) fn remedy(&self) -> &str {
+        match self {
+            Self::Unreachable { remedy, .. } => remedy,
+            Self::NotFound(_) | Self::Conflict(_) | Self::Failed(_) => "`docker info` must work",
         }
     }
 

@@ -130,7 +130,7 @@ fn service_row<'a>(
 /// How long it runs, or how long until it is started again.
 fn uptime(paint: &Paint<'_>, service: &ServiceSnapshot) -> String {
     let now = paint.state.moment.now;
-    match (&service.state, service.state.since()) {
+    match (&service.state, service.up_since()) {
         (ServiceState::Backoff { until, .. }, _) => {
             format!("in {}", text::uptime(until.saturating_duration_since(now)))
         }

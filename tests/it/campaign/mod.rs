@@ -3,8 +3,13 @@
 mod a_crash;
 mod b_children;
 mod c_identity;
+mod d_escapes;
 mod d_logs;
 mod e_state;
+mod f_config;
+mod g_probes;
+mod i_terminal;
+mod j_secrets;
 
 /// What every startup section needs to be started again.
 const RESTARTS: &str = "auto_start = true\nrestart_on_failure = true\n";

@@ -14,6 +14,9 @@ const SEED: &str = "CAMPAIGN_SEED";
 /// How many of the demanded rounds a campaign runs: 1 for all of them.
 const SCALE: &str = "CAMPAIGN_SCALE";
 
+/// How long a campaign lets an open-ended test run, in seconds.
+const SECONDS: &str = "CAMPAIGN_SECONDS";
+
 /// Set for a test that runs in a world of its own.
 const INSIDE: &str = "CAMPAIGN_INSIDE";
 
@@ -84,4 +87,9 @@ macro_rules! own_path {
         fn here() {}
         std::any::type_name_of_val(&here).trim_end_matches("::here").trim_end_matches("::{{closure}}")
     }};
+}
+
+/// How long an open-ended test runs, in seconds: `few` in every `cargo test`, and what a campaign says.
+pub(crate) fn seconds(few: f64) -> f64 {
+    std::env::var(SECONDS).ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(few)
 }

@@ -51,6 +51,7 @@ impl Terminal {
         command.cwd(home.path(""));
         command.env("HOME", home.path(""));
         command.env("PROVISIONING_SERVICES_DIR", home.services_dir());
+        command.env("PROVISIONING_SUPERVISE", "off");
         command.env("TERM", "xterm-256color");
         command.env("LANG", "C.UTF-8");
         command.env("LC_ALL", "C.UTF-8");
