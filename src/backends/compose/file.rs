@@ -199,9 +199,9 @@ pub(super) fn directory_of(file: &Path, tried: &str) -> Result<PathBuf, BackendE
 
 #[cfg(test)]
 mod tests {
-    use super::ComposeFile;
-
     use super::{ComposeFile, ComposeService};
+
+    fn shown(service: &ComposeService) -> Vec<String> {
         service.host_ports.iter().map(ToString::to_string).collect()
     }
 
