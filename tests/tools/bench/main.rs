@@ -18,6 +18,7 @@ mod logs;
 mod platform;
 mod reading;
 mod starting;
+mod supervise;
 mod watching;
 
 #[path = "../../it/support/program.rs"]
@@ -92,6 +93,8 @@ fn main() {
         ("reading: list and once", reading::list_and_once),
         ("console: idle and keys", console::idle_and_keys),
         ("console: 1000 services", console::thousand),
+        ("supervise: 100 services", supervise::hundred),
+        ("supervise: killed shims", supervise::flood),
     ];
     for (name, scenario) in scenarios.iter().filter(|(name, _)| name.contains(&wanted)) {
         println!("── {name} (others keep {} processors busy)", others());
