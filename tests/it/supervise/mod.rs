@@ -6,6 +6,7 @@ mod console;
 mod leading;
 mod manager;
 mod orphans;
+mod recovery;
 mod removed;
 
 use std::io::{BufRead as _, BufReader};
