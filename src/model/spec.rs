@@ -177,7 +177,7 @@ pub struct ComposeSpec {
     pub compose_file: PathBuf,
     /// The service in that file.
     pub service_name: String,
-    /// The project, Compose's own default when unset.
+    /// The project. When unset, that of the first start, which is Compose's own choice.
     pub project_name: Option<String>,
 }
 

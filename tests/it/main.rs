@@ -32,4 +32,5 @@ mod pty_registry;
 mod remote;
 mod requirements;
 mod schema;
+mod supervise;
 mod support;

@@ -1,6 +1,7 @@
 //! What keeps a service from starting is said before and after, with what to do.
 
 use provisioning::engine::ports::ErrorKind;
+use provisioning::model::HostPort;
 use provisioning::preflight::Requirement;
 
 use super::*;
@@ -73,7 +74,9 @@ async fn a_port_in_use_and_services_it_depends_on_are_told_before_the_start() {
     ));
     let requirements = it.another_backend().requirements(&it.spec).await;
     let is_told = |wanted: &Requirement| match wanted {
-        Requirement::PublishedPort { port: found, holder } => found.number == port && holder.pid == Some(std::process::id()),
+        Requirement::PublishedPort { port: found, holder } => {
+            *found == HostPort::tcp(port) && holder.pid == Some(std::process::id())
+        }
         _ => false,
     };
     assert!(requirements.iter().any(is_told), "{requirements:?}");

@@ -92,6 +92,7 @@ fn main() {
         ("reading: list and once", reading::list_and_once),
         ("console: idle and keys", console::idle_and_keys),
         ("console: 1000 services", console::thousand),
+        ("console: a week of history", console::week_of_history),
     ];
     for (name, scenario) in scenarios.iter().filter(|(name, _)| name.contains(&wanted)) {
         println!("── {name} (others keep {} processors busy)", others());
