@@ -93,7 +93,10 @@ impl Platform {
     }
 
     fn variables(&self) -> [(&'static str, String); 2] {
-        [("KUBECONFIG", self.home.path("kubeconfig").display().to_string()), ("PROVISIONING_SUPERVISE", "off".to_owned())]
+        [
+            ("KUBECONFIG", self.home.path("kubeconfig").display().to_string()),
+            ("PROVISIONING_SUPERVISE", "off".to_owned()),
+        ]
     }
 
     fn command(&self, line: &str) -> Command {
@@ -110,8 +113,7 @@ impl Platform {
     #[track_caller]
     fn says(&self, code: i32, line: &str) -> String {
         let output = self.types(line);
-        let said =
-            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{line}: {said}");
         said
     }
@@ -308,11 +310,12 @@ fn five_modes_are_started_broken_mended_and_stopped_in_the_console() {
     console.shows(["failed", "failed", "running", "running", "failed"]);
     console.select("auth");
     console.terminal.wait_for("cannot be reached");
+    console.terminal.wait_for("what it prints is kept where it runs");
 
     console.it.mends_auth(address);
     console.shows(["running", "failed", "running", "running", "failed"]);
     console.terminal.press("x");
-    console.terminal.wait_for("where it cannot be stopped from here");
+    console.terminal.wait_for("where it cannot be stopped");
     console.terminal.press("\x1b");
     console.select("api");
     console.terminal.press("s");

@@ -313,7 +313,14 @@ impl World {
     }
 
     /// Gives an object its version and tells the watches. `at` is the pod to write it back to.
-    fn tell(&mut self, collection: &'static str, kind: &str, namespace: &str, mut object: Value, at: Option<&(String, String)>) {
+    fn tell(
+        &mut self,
+        collection: &'static str,
+        kind: &str,
+        namespace: &str,
+        mut object: Value,
+        at: Option<&(String, String)>,
+    ) {
         self.version += 1;
         object["metadata"]["resourceVersion"] = self.version.to_string().into();
         match (collection, at) {
@@ -414,7 +421,9 @@ impl World {
         let mut own: Vec<(String, String)> = self
             .pods
             .iter()
-            .filter(|((namespace, _), pod)| *namespace == key.0 && pod.object["metadata"]["labels"]["app"] == key.1.as_str())
+            .filter(|((namespace, _), pod)| {
+                *namespace == key.0 && pod.object["metadata"]["labels"]["app"] == key.1.as_str()
+            })
             .map(|(key, _)| key.clone())
             .collect();
         for pod_key in &own {
@@ -428,10 +437,13 @@ impl World {
                 self.tell("pods", "MODIFIED", &key.0, object, Some(pod_key));
             }
         }
-        let is_leaving = |world: &Self, it: &(String, String)| world.pods[it].object["metadata"]["deletionTimestamp"].is_string();
+        let is_leaving =
+            |world: &Self, it: &(String, String)| world.pods[it].object["metadata"]["deletionTimestamp"].is_string();
         own.retain(|it| !is_leaving(self, it));
         let is_new = |it: &(String, String)| it.1.contains(&hash);
-        let is_ready = |world: &Self, it: &(String, String)| world.pods[it].object["status"]["containerStatuses"][0]["ready"] == true;
+        let is_ready = |world: &Self, it: &(String, String)| {
+            world.pods[it].object["status"]["containerStatuses"][0]["ready"] == true
+        };
         let (new, old): (Vec<_>, Vec<_>) = own.iter().cloned().partition(is_new);
         let n_ready = new.iter().filter(|it| is_ready(self, it)).count();
         if new.len() < wanted && new.len() + old.len() <= wanted {
@@ -457,16 +469,24 @@ impl World {
         let living: Vec<(&(String, String), &Pod)> = self
             .pods
             .iter()
-            .filter(|((namespace, _), pod)| *namespace == key.0 && pod.object["metadata"]["labels"]["app"] == key.1.as_str())
+            .filter(|((namespace, _), pod)| {
+                *namespace == key.0 && pod.object["metadata"]["labels"]["app"] == key.1.as_str()
+            })
             .filter(|(_, pod)| !pod.object["metadata"]["deletionTimestamp"].is_string())
             .collect();
-        let n_ready = living.iter().filter(|(_, pod)| pod.object["status"]["containerStatuses"][0]["ready"] == true).count();
+        let n_ready =
+            living.iter().filter(|(_, pod)| pod.object["status"]["containerStatuses"][0]["ready"] == true).count();
         let n_updated = living.iter().filter(|(key, _)| key.1.contains(hash)).count();
         let n = living.len();
         let deployment = &self.deployments[key];
         let mut status = json!({"observedGeneration": deployment["metadata"]["generation"], "terminatingReplicas": 0});
         // A count of 0 is left out.
-        for (name, count) in [("replicas", n), ("updatedReplicas", n_updated), ("readyReplicas", n_ready), ("availableReplicas", n_ready)] {
+        for (name, count) in [
+            ("replicas", n),
+            ("updatedReplicas", n_updated),
+            ("readyReplicas", n_ready),
+            ("availableReplicas", n_ready),
+        ] {
             if count > 0 {
                 status[name] = count.into();
             }
@@ -589,7 +609,10 @@ fn read(from: &mut BufReader<TcpStream>) -> std::io::Result<Option<(String, Aske
     let mut body = vec![0; length];
     from.read_exact(&mut body)?;
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let query = query.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name.to_owned(), unescaped(value)));
+    let query = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.to_owned(), unescaped(value)));
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let asked = Asked { path: path.to_owned(), query: query.collect(), method, content_type, token, body };
     Ok(Some((target, asked)))
@@ -605,7 +628,9 @@ fn write(to: &mut TcpStream, answer: &Answer) -> std::io::Result<()> {
 }
 
 fn open_stream(to: &mut TcpStream, content_type: &str) -> std::io::Result<()> {
-    to.write_all(format!("HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ntransfer-encoding: chunked\r\n\r\n").as_bytes())
+    to.write_all(
+        format!("HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ntransfer-encoding: chunked\r\n\r\n").as_bytes(),
+    )
 }
 
 fn write_chunk(to: &mut TcpStream, text: &str) -> std::io::Result<()> {
@@ -725,7 +750,10 @@ impl Inner {
         let namespace = words.nth(1).unwrap().to_owned();
         let key = (namespace, name);
         let mut world = self.world.lock().unwrap();
-        let Some(pod) = world.pods.get(&key) else { drop(world); return write(to, &recorded_answer("deployment-missing")) };
+        let Some(pod) = world.pods.get(&key) else {
+            drop(world);
+            return write(to, &recorded_answer("deployment-missing"));
+        };
         if !pod.object["status"]["containerStatuses"][0]["containerID"].is_string() {
             drop(world);
             return write(to, &recorded_answer("logs-container-creating"));
@@ -739,7 +767,8 @@ impl Inner {
         let follows = asked.query.contains_key("follow");
         open_stream(to, "text/plain")?;
         loop {
-            let pod = world.pods.get(&key).filter(|pod| pod.object["status"]["containerStatuses"][0]["containerID"] == run);
+            let pod =
+                world.pods.get(&key).filter(|pod| pod.object["status"]["containerStatuses"][0]["containerID"] == run);
             let is_over = pod.is_none() || !follows || world.is_over || world.is_down;
             let lines: Vec<(jiff::Timestamp, String)> = pod.map(|it| it.log.clone()).unwrap_or_default();
             drop(world);
@@ -780,11 +809,13 @@ impl Inner {
                 recorded_answer(name)
             }
             ("GET", [.., "namespaces", namespace, "deployments"]) => {
-                let items: Vec<Value> = world.deployments.iter().filter(|(key, _)| key.0 == *namespace).map(|(_, it)| it.clone()).collect();
+                let items: Vec<Value> =
+                    world.deployments.iter().filter(|(key, _)| key.0 == *namespace).map(|(_, it)| it.clone()).collect();
                 world.list("DeploymentList", items)
             }
             ("GET", [.., "namespaces", namespace, "pods"]) => {
-                let items: Vec<Value> = world.pods.iter().filter(|(key, _)| key.0 == *namespace).map(|(_, it)| it.object.clone()).collect();
+                let items: Vec<Value> =
+                    world.pods.iter().filter(|(key, _)| key.0 == *namespace).map(|(_, it)| it.object.clone()).collect();
                 world.list("PodList", items)
             }
             ("GET", ["apis", "apps", "v1", "namespaces", namespace, "deployments", name]) => {
@@ -798,7 +829,9 @@ impl Inner {
             }
             ("DELETE", [.., "namespaces", namespace, "pods", name]) => {
                 match world.pods.get_mut(&((*namespace).to_owned(), (*name).to_owned())) {
-                    Some(pod) if pod.object["metadata"]["uid"] != asked.body["preconditions"]["uid"] => recorded_answer("delete-precondition"),
+                    Some(pod) if pod.object["metadata"]["uid"] != asked.body["preconditions"]["uid"] => {
+                        recorded_answer("delete-precondition")
+                    }
                     Some(pod) => {
                         pod.leaving = Some(Instant::now() + Duration::from_millis(30));
                         json_answer(200, &pod.object)
@@ -878,14 +911,22 @@ impl World {
         json_answer(200, &self.deployments[key])
     }
 
-    fn note_manager(&mut self, key: &(String, String), object: &mut Value, manager: &str, is_apply: bool, has_count: bool) {
+    fn note_manager(
+        &mut self,
+        key: &(String, String),
+        object: &mut Value,
+        manager: &str,
+        is_apply: bool,
+        has_count: bool,
+    ) {
         let operation = if is_apply { "Apply" } else { "Update" };
         if has_count {
             self.counted_by.insert(key.clone(), (manager.to_owned(), operation));
         }
         if is_apply {
             let fields = if has_count { json!({"f:spec": {"f:replicas": {}}}) } else { json!({"f:spec": {}}) };
-            object["metadata"]["managedFields"] = json!([{"manager": manager, "operation": "Apply", "fieldsV1": fields}]);
+            object["metadata"]["managedFields"] =
+                json!([{"manager": manager, "operation": "Apply", "fieldsV1": fields}]);
         }
     }
 }

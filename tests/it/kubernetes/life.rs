@@ -14,7 +14,7 @@ fn live(types: impl Fn(&str) -> Output) {
         text_of(&output)
     };
     let status = || text_of(&types("services status web"));
-    must("services validate web");
+    must("services validate");
     assert!(must("platform start web").contains("Started web with deployment web"));
     assert!(status().contains("Status: running"), "{}", status());
     assert!(must("platform start web").contains("already running"));
@@ -38,7 +38,11 @@ fn a_service_lives_in_the_double() {
 #[test]
 fn a_service_lives_in_a_real_cluster() {
     let Some(kubeconfig) = std::env::var_os("PROVISIONING_TEST_KUBECONFIG").filter(|it| !it.is_empty()) else {
-        writeln!(std::io::stderr(), "SKIPPED, PROVISIONING_TEST_KUBECONFIG is not set: a_service_lives_in_a_real_cluster").unwrap();
+        writeln!(
+            std::io::stderr(),
+            "SKIPPED, PROVISIONING_TEST_KUBECONFIG is not set: a_service_lives_in_a_real_cluster"
+        )
+        .unwrap();
         return;
     };
     let platform = Platform::with(Double::new(&[]));

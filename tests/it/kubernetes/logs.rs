@@ -33,7 +33,10 @@ impl Reading {
     }
 }
 
-async fn reading(platform: &Platform, replicas: &str) -> (Reading, provisioning::backends::kubernetes::KubernetesBackend) {
+async fn reading(
+    platform: &Platform,
+    replicas: &str,
+) -> (Reading, provisioning::backends::kubernetes::KubernetesBackend) {
     platform.write("manifests/20-web.yaml", &manifest(replicas, "registry.example/web:1"));
     let (backend, spec) = (platform.backend(), platform.spec());
     backend.start(&spec, StartHow::AsItIs).await.unwrap();
@@ -111,6 +114,7 @@ fn the_command_prints_the_newest_lines_of_all_pods_in_order() {
     }
     let told = platform.must("services logs web --lines 3");
     let lines: Vec<&str> = told.lines().filter(|line| line.contains("] line ")).collect();
-    let expected: Vec<String> = [(1, 1), (2, 0), (3, 1)].iter().map(|(n, pod)| format!("[{}] line {n}", pods[*pod])).collect();
+    let expected: Vec<String> =
+        [(1, 1), (2, 0), (3, 1)].iter().map(|(n, pod)| format!("[{}] line {n}", pods[*pod])).collect();
     assert_eq!(lines, expected, "{told}");
 }

@@ -40,7 +40,7 @@ fn a_plugin_is_asked_without_a_terminal_and_its_token_is_used() {
     // In a real terminal, where there is something to be smeared.
     let pty = native_pty_system().openpty(PtySize { rows: 24, cols: 100, pixel_width: 0, pixel_height: 0 }).unwrap();
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_provisioning"));
-    command.args(["--config", &platform.path("services.toml").display().to_string(), "services", "validate", "web"]);
+    command.args(["--config", &platform.path("services.toml").display().to_string(), "services", "validate"]);
     command.env("HOME", platform.dir.path());
     command.env("PROVISIONING_SERVICES_DIR", platform.path("services"));
     command.env("KUBECONFIG", platform.path("kubeconfig"));
@@ -61,17 +61,20 @@ fn a_plugin_is_asked_without_a_terminal_and_its_token_is_used() {
 #[test]
 fn a_plugin_that_fails_is_quoted_and_one_that_must_ask_is_refused() {
     let platform = with_plugin("echo 'your session has expired, run corp-login' >&2; exit 3", "");
-    let failed = platform.must_fail("services validate web");
+    let failed = platform.must_fail("services validate");
     assert!(failed.contains("your session has expired, run corp-login"), "{failed}");
     let platform = with_plugin(TOKEN, "      interactiveMode: Always");
-    let refused = platform.must_fail("services validate web");
+    let refused = platform.must_fail("services validate");
     assert!(refused.contains("wants to ask on a terminal"), "{refused}");
     let platform = with_plugin("echo no json", "");
-    let odd = platform.must_fail("services validate web");
-    assert!(odd.contains("printed something that is no ExecCredential") || odd.contains("printed no credentials"), "{odd}");
+    let odd = platform.must_fail("services validate");
+    assert!(
+        odd.contains("printed something that is no ExecCredential") || odd.contains("printed no credentials"),
+        "{odd}"
+    );
     let platform = with_plugin(TOKEN, "");
     std::fs::remove_file(platform.path("plugin")).unwrap();
-    let missing = platform.must_fail("services validate web");
+    let missing = platform.must_fail("services validate");
     assert!(missing.contains("No such file"), "{missing}");
 }
 
@@ -79,7 +82,7 @@ fn a_plugin_that_fails_is_quoted_and_one_that_must_ask_is_refused() {
 fn a_plugin_that_hangs_is_killed_with_all_it_started() {
     let platform = with_plugin("echo $$ > $HOME_OF_TEST/pid\nsleep 1000 & echo $! >> $HOME_OF_TEST/pid\nwait", "");
     let begun = Instant::now();
-    let hung = platform.must_fail("services validate web");
+    let hung = platform.must_fail("services validate");
     assert!(hung.contains("did not answer within 10 s"), "{hung}");
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     for pid in std::fs::read_to_string(platform.path("pid")).unwrap().lines() {
