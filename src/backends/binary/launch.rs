@@ -229,6 +229,8 @@ impl BinaryBackend {
             .stderr(Stdio::null())
             .spawn()
             .map_err(failed)?;
+        // It keeps the shim's end of the socket open, whose end is waited for.
+        drop(command);
         // A shim that ends while we live has to be waited for by us. When we end first, init does that.
         self.watches.run(async move {
             if let Err(error) = child.wait().await {
