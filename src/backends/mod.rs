@@ -3,9 +3,15 @@
 pub mod binary;
 mod by_mode;
 #[cfg(feature = "docker")]
+pub mod compose;
+#[cfg(feature = "docker")]
 mod containers;
 #[cfg(feature = "docker")]
 pub mod docker;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
+#[cfg(any(feature = "docker", feature = "kubernetes"))]
+mod lock;
 #[cfg(feature = "remote")]
 pub mod remote;
 

@@ -121,6 +121,7 @@ fn purpose(command: &Command) -> Purpose {
             ServicesCommand::List(_)
             | ServicesCommand::Status(_)
             | ServicesCommand::Health(_)
+            | ServicesCommand::History(_)
             | ServicesCommand::Logs(_)
             | ServicesCommand::Check(_)
             | ServicesCommand::Dependencies(_)

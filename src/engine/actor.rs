@@ -143,6 +143,8 @@ pub(super) struct Actor {
     roles: watch::Receiver<Role>,
     /// How the coming launch is meant, by the strongest of those who asked for it.
     start_how: StartHow,
+    /// Whether the newest launch replaces what runs.
+    is_replacing: bool,
     /// What the launch that is under way fetches first.
     preparation: Option<Fetching>,
     /// When something was last heard here.
@@ -175,6 +177,7 @@ impl Actor {
             crowd,
             is_counted_as_starting: false,
             start_how: StartHow::default(),
+            is_replacing: false,
             preparation: None,
             cause: Cause::Outside,
             start_news: Vec::new(),
@@ -222,11 +225,16 @@ impl Actor {
                 Heard::Order(None) => return,
                 Heard::Order(Some(order)) => self.obey(order, &policy_of),
                 Heard::Task(Ok(input)) => {
+                    let is_failure = matches!(input, Input::LaunchFailed { .. });
                     if matches!(input, Input::Launched(_)) {
                         // Its end may have been hinted at, and looked at, before the launch was known here.
                         self.hint.notify_one();
                     }
                     self.take(input);
+                    if is_failure && self.is_replacing {
+                        // What was to be replaced still runs.
+                        self.hint.notify_one();
+                    }
                 }
                 Heard::Task(Err(error)) => self.task_failed(&error),
                 Heard::Hint => {
@@ -257,7 +265,10 @@ impl Actor {
                 self.cause = cause;
                 self.start_how = self.start_how.max(how);
                 self.start_news.push(news);
-                self.take(Input::StartRequested { on });
+                self.take(match how {
+                    StartHow::InPlace => Input::RestartRequested,
+                    StartHow::AsItIs | StartHow::Anew => Input::StartRequested { on },
+                });
             }
             Order::DependencyReady(id) => self.take(Input::DependencyReady(id)),
             Order::AbandonStart => {
@@ -282,6 +293,8 @@ impl Actor {
                     may_have_instance(self.machine.state()) && ServiceDiff::between(&launched, &spec).needs_restart();
                 self.launched = is_outdated.then_some(launched);
                 self.spec = spec;
+                // What it is now may be somewhere else.
+                self.hint.notify_one();
             }
         }
     }
@@ -376,6 +389,7 @@ impl Actor {
                 let how = std::mem::take(&mut self.start_how);
                 let (news, words) = Preparation::new();
                 let given_up = CancellationToken::new();
+                self.is_replacing = how == StartHow::InPlace;
                 self.preparation = Some(Fetching { words, given_up: given_up.clone(), is_told: false });
                 self.tasks.spawn(async move {
                     let prepared = tokio::select! {
@@ -640,7 +654,7 @@ pub(super) fn is_own(launch: &Launch) -> bool {
 pub(super) fn is_ready(service: &ServiceSnapshot) -> bool {
     match &service.state {
         ServiceState::Running { health, .. } => match service.spec.health_check.check {
-            crate::model::Check::None => true,
+            crate::model::Check::None => *health != Health::Unhealthy,
             crate::model::Check::Http { .. }
             | crate::model::Check::Tcp { .. }
             | crate::model::Check::Command { .. }

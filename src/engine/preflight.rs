@@ -8,10 +8,10 @@ use futures::future::join_all;
 use super::handle::Inspection;
 use super::supervisor::Ports;
 use crate::graph::Graph;
-use crate::model::{Instance, Mode, ServiceId, ServiceSnapshot, ServiceSpec, Snapshot};
+use crate::model::{HostPort, Instance, Mode, ServiceId, ServiceSnapshot, ServiceSpec, Snapshot};
 use crate::preflight::{
-    Conflict, ConflictKind, DependencyFact, Facts, Finding, Platform, PortFact, PortHolder, Surveyed, Verdict, judge,
-    judge_circumstances, judge_requirements,
+    Conflict, ConflictKind, DependencyFact, Facts, Finding, Platform, PortFact, PortHolder, Requirement, Surveyed,
+    Verdict, judge, judge_circumstances, judge_requirements,
 };
 
 /// How many ports of one service are looked at: the rest of a long published range is left to its engine to refuse.
@@ -78,6 +78,11 @@ async fn facts_of_all(
         let spec = &service.spec;
         let conflicts = conflicts(spec, snapshot, &strangers);
         let mut taken = port_facts(service, &taken, snapshot, ports);
+        // Ports that only its adapter knows.
+        taken.extend(requirements.iter().filter_map(|requirement| match requirement {
+            Requirement::PublishedPort { port, holder } => Some(port_fact(*port, holder, snapshot, ports)),
+            _ => None,
+        }));
         taken.retain(|fact| !is_told_by(&conflicts, fact));
         let facts = Facts {
             requirements,
@@ -93,39 +98,47 @@ async fn facts_of_all(
     all
 }
 
-async fn taken_ports(services: &[&ServiceSnapshot], ports: &Ports) -> HashMap<u16, PortHolder> {
-    let wanted: Vec<u16> = services.iter().flat_map(|service| wanted_ports(&service.spec)).collect();
+async fn taken_ports(services: &[&ServiceSnapshot], ports: &Ports) -> HashMap<HostPort, PortHolder> {
+    let wanted: Vec<HostPort> = services.iter().flat_map(|service| wanted_ports(&service.spec)).collect();
     ports.host.port_holders(&wanted).await
 }
 
 /// A port that is held by the service itself is no conflict (R187).
 fn port_facts(
     service: &ServiceSnapshot,
-    taken: &HashMap<u16, PortHolder>,
+    taken: &HashMap<HostPort, PortHolder>,
     snapshot: &Snapshot,
     ports: &Ports,
 ) -> Vec<PortFact> {
-    let fact = |port: u16| {
+    let fact = |port: HostPort| {
         let holder = taken.get(&port)?;
         if holds(service, port, holder, ports) {
             return None;
         }
-        let owner = snapshot.services.iter().find(|other| holds(other, port, holder, ports));
-        Some(PortFact { port, holder: holder.clone(), service: owner.map(|owner| owner.id().clone()) })
+        Some(port_fact(port, holder, snapshot, ports))
     };
     wanted_ports(&service.spec).filter_map(fact).collect()
 }
 
-fn wanted_ports(spec: &ServiceSpec) -> impl Iterator<Item = u16> + use<> {
+fn port_fact(port: HostPort, holder: &PortHolder, snapshot: &Snapshot, ports: &Ports) -> PortFact {
+    let owner = snapshot.services.iter().find(|other| holds(other, port, holder, ports));
+    PortFact { port, holder: holder.clone(), service: owner.map(|owner| owner.id().clone()) }
+}
+
+fn wanted_ports(spec: &ServiceSpec) -> impl Iterator<Item = HostPort> + use<> {
     spec.host_ports().into_iter().take(MAX_PORTS)
 }
 
 /// Whether it is this service that holds the port.
-fn holds(service: &ServiceSnapshot, port: u16, holder: &PortHolder, ports: &Ports) -> bool {
+fn holds(service: &ServiceSnapshot, port: HostPort, holder: &PortHolder, ports: &Ports) -> bool {
     let Some(running) = service.state.instance() else { return false };
     match running {
         // Its engine holds what it publishes: it would not run otherwise.
-        Instance::Container { .. } => service.spec.published_tcp_ports().any(|published| published.contains(&port)),
+        Instance::Container { .. } => service
+            .spec
+            .published_ports()
+            .iter()
+            .any(|it| it.protocol == port.protocol && it.host.contains(&port.number)),
         Instance::Process(_) | Instance::Deployment { .. } | Instance::Endpoint(_) => {
             holder.pid.zip(running.pid()).is_some_and(|(pid, top)| ports.host.is_descendant(pid, top))
         }

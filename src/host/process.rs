@@ -8,12 +8,13 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal};
 use rustix::time::ClockId;
 
-use crate::model::ProcessIdentity;
+use crate::model::{Ending, ProcessIdentity};
 
 /// What `/proc/<pid>/stat` says of one process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,6 +210,40 @@ pub fn all() -> impl Iterator<Item = Stat> {
     pids().filter_map(stat)
 }
 
+/// Every living process of this user in whose environment `find` finds something, with that. Reads that of every process:
+/// milliseconds.
+pub fn with_environment<T>(find: impl Fn(&[u8]) -> Option<T>) -> Vec<(T, Stat)> {
+    let own = rustix::process::geteuid().as_raw();
+    pids()
+        .filter(|pid| fs::metadata(format!("/proc/{pid}")).is_ok_and(|found| found.uid() == own))
+        .filter_map(|pid| Some((find(&fs::read(format!("/proc/{pid}/environ")).ok()?)?, pid)))
+        .filter_map(|(found, pid)| Some((found, stat(pid).filter(Stat::is_alive)?)))
+        .collect()
+}
+
+/// What the descriptors of a process stand for, as `/proc` names it; ` (deleted)` is added to files that were removed.
+pub fn open_files(pid: u32) -> Vec<PathBuf> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
+    entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).collect()
+}
+
+/// How a process ended that nobody has waited for yet; `None` when it runs, or when it is gone and cannot be asked any more.
+pub fn unreaped_ending(pid: u32, start_ticks: u64) -> Option<Ending> {
+    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = parse_stat(&text)?;
+    if stat.start_ticks != start_ticks || stat.state != 'Z' {
+        return None;
+    }
+    let close = text.iter().rposition(|&b| b == b')')?;
+    // The last field: the state is the third, the exit code the 52nd (proc_pid_stat(5)), as waitpid(2) gives it.
+    let fields = std::str::from_utf8(text.get(close + 1..)?).ok()?;
+    let status: i32 = fields.split_ascii_whitespace().nth(52 - 3)?.parse().ok()?;
+    Some(match status & 0x7f {
+        0 => Ending::Exited((status >> 8) & 0xff),
+        signal => Ending::Signalled(signal),
+    })
+}
+
 /// Every PID that can be seen.
 fn pids() -> impl Iterator<Item = u32> {
     fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
@@ -272,6 +307,7 @@ pub fn since_boot() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::{Era, age, descendants, parse_stat, signallable, stat};
+    use crate::model::Ending;
     use std::time::Duration;
 
     #[test]
@@ -301,6 +337,29 @@ mod tests {
     fn init_and_groups_are_never_signallable() {
         assert!([0, 1, u32::MAX, 1 << 31].into_iter().all(|pid| signallable(pid).is_none()));
         assert!(signallable(2).is_some());
+    }
+
+    #[test]
+    fn the_ending_of_a_process_is_seen_until_somebody_waits_for_it() {
+        let mut child = std::process::Command::new("sh").args(["-c", "exit 7"]).spawn().expect("sh");
+        let begun = std::time::Instant::now();
+        let zombie = loop {
+            match stat(child.id()) {
+                Some(stat) if stat.state == 'Z' => break stat,
+                _ => assert!(begun.elapsed() < Duration::from_secs(20), "it never ended"),
+            }
+        };
+        assert_eq!(super::unreaped_ending(child.id(), zombie.start_ticks), Some(Ending::Exited(7)));
+        assert_eq!(super::unreaped_ending(child.id(), zombie.start_ticks + 1), None, "another process");
+        child.wait().expect("wait");
+        assert_eq!(super::unreaped_ending(child.id(), zombie.start_ticks), None);
+        let mut child = std::process::Command::new("sleep").arg("30").spawn().expect("sleep");
+        let start_ticks = stat(child.id()).expect("stat").start_ticks;
+        assert_eq!(super::unreaped_ending(child.id(), start_ticks), None, "it runs");
+        child.kill().expect("kill");
+        while super::unreaped_ending(child.id(), start_ticks).is_none() {}
+        assert_eq!(super::unreaped_ending(child.id(), start_ticks), Some(Ending::Signalled(9)));
+        child.wait().expect("wait");
     }
 
     #[test]

@@ -266,6 +266,21 @@ mod tests {
     }
 
     #[test]
+    fn nothing_was_launched_of_what_runs_elsewhere() {
+        let remote = |endpoint: &str| RemoteSpec {
+            endpoint: endpoint.to_owned(),
+            tls_enabled: false,
+            auth_token_path: None,
+            ca_path: None,
+        };
+        let [mut old, mut new] = [service("a", ""), service("a", "")];
+        old.deployment = Deployment::Remote(remote("http://x"));
+        new.deployment = Deployment::Remote(remote("http://y"));
+        assert!(!ServiceDiff::between(&old, &new).needs_restart());
+        assert!(!ServiceDiff::between(&old, &service("a", "")).needs_restart());
+    }
+
+    #[test]
     fn what_the_engine_reads_counts_at_once() {
         let edits = changed(|spec| {
             spec.description = "another".to_owned();

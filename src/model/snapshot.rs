@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{
-    ExitRecord, Fact, Health, HealthHistory, Intent, ProbeReport, Registry, ServiceId, ServiceSpec, ServiceState,
-    StateKind,
+    ExitRecord, Fact, Health, HealthHistory, Instance, Intent, ProbeReport, Registry, ServiceId, ServiceSpec,
+    ServiceState, StateKind,
 };
 
 /// All services at one moment. A higher generation is a later moment.
@@ -69,6 +69,14 @@ impl ServiceSnapshot {
     /// Its state without data.
     pub fn kind(&self) -> StateKind {
         self.state.kind()
+    }
+
+    /// Since when it is up; `None` when it is not, and for endpoints, whose start nobody here saw (R62).
+    pub fn up_since(&self) -> Option<Instant> {
+        match self.state.instance()? {
+            Instance::Endpoint(_) => None,
+            Instance::Process(_) | Instance::Container { .. } | Instance::Deployment { .. } => self.state.since(),
+        }
     }
 
     /// Its health.

@@ -110,6 +110,17 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_that_has_read_a_token_dumps_no_core() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("token");
+        write(&path, b"hunter2", 0o600);
+        read(&path).expect("a token");
+        let behaviour = rustix::process::dumpable_behavior().expect("known");
+        assert_eq!(behaviour, rustix::process::DumpableBehavior::NotDumpable);
+    }
+
+    #[test]
     fn what_others_could_read_or_have_written_is_refused_with_what_to_do() {
         let directory = tempfile::tempdir().expect("directory");
         let path = directory.path().join("token");

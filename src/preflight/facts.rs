@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::model::ServiceId;
+use crate::model::{HostPort, ServiceId};
 
 /// Everything that was gathered about one service that is about to start.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -69,6 +69,32 @@ pub enum Requirement {
         /// Whether a container has it that is not ours.
         is_taken: bool,
     },
+    /// Compose and its file, with this service in it.
+    Compose {
+        /// Why it cannot be used, if so: a sentence, and what to do.
+        problem: Option<(String, String)>,
+    },
+    /// Services of the Compose file that this one depends on and that do not run: they are not ours to start.
+    ComposeDependencies {
+        /// As the file names them.
+        missing: Vec<String>,
+        /// The program with its options, for a person to go on typing.
+        typed: String,
+    },
+    /// The Compose project is kept although Compose would choose another one by now.
+    ComposeProject {
+        /// What it is.
+        kept: String,
+        /// What Compose would choose.
+        own: String,
+    },
+    /// A port of this host that its containers publish and that somebody holds.
+    PublishedPort {
+        /// The port.
+        port: HostPort,
+        /// Who holds it.
+        holder: PortHolder,
+    },
     /// A file that requests to a service need: its token, its authority.
     RequestFile {
         /// Why it cannot be used: a sentence, and what to do.
@@ -82,6 +108,29 @@ pub enum Requirement {
         answer: Result<String, (String, Option<String>)>,
         /// Whether something that it needs may be the way to it, and perhaps does not run yet.
         may_come: bool,
+    },
+    /// The cluster that runs Deployments.
+    Cluster {
+        /// Which, and where in it: `context kind-dev, namespace platform (https://…)`.
+        place: String,
+        /// Why it cannot be used, if so: a sentence, and what to do.
+        problem: Option<(String, String)>,
+        /// Whether there is a usable kubeconfig.
+        is_configured: bool,
+    },
+    /// Something in the cluster that is missing or not allowed.
+    ClusterObject {
+        /// A sentence.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The manifests of a Deployment.
+    Manifests {
+        /// A file or a directory.
+        path: PathBuf,
+        /// Why they cannot be used, if so, with file, line and column.
+        problem: Option<String>,
     },
     /// The mode is known but cannot act in this version.
     UnsupportedMode {
@@ -111,7 +160,7 @@ pub enum FileFact {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortFact {
     /// The port.
-    pub port: u16,
+    pub port: HostPort,
     /// Who holds it.
     pub holder: PortHolder,
     /// The registered service that this is a process of, if it is one.

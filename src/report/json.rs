@@ -8,6 +8,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::health::{self, Group};
+use super::history::HealthNumbers;
 use super::row::Row;
 use super::status::Issue;
 use super::supervise::LeaderReport;
@@ -53,6 +54,20 @@ pub struct ServiceReport {
     pub message: Option<String>,
     /// Why it is not as it should be; null when it is.
     pub why: Option<String>,
+    /// Uptime and latency of the past; null where no report of the past was asked for, or nothing is remembered.
+    pub history: Option<HealthNumbers>,
+    /// What its mode alone can tell of it, for people: how an endpoint answers.
+    pub facts: Vec<FactReport>,
+}
+
+/// Something worth knowing of a service.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct FactReport {
+    /// What it is about.
+    pub label: &'static str,
+    /// What is so.
+    pub value: String,
 }
 
 impl ServiceReport {
@@ -80,6 +95,13 @@ impl ServiceReport {
             restarts: row.service.restarts,
             message: row.message().map(str::to_owned),
             why: row.why(now),
+            history: row.numbers(),
+            facts: row
+                .service
+                .facts
+                .iter()
+                .map(|fact| FactReport { label: fact.label, value: fact.value.clone() })
+                .collect(),
         }
     }
 }
@@ -188,6 +210,8 @@ pub struct HealthReport {
     pub check_type: &'static str,
     /// How long the deciding attempt took; null when nothing was asked.
     pub check_duration_ms: Option<u128>,
+    /// Uptime and latency of the past; null where no report of the past was asked for, or nothing is remembered.
+    pub history: Option<HealthNumbers>,
 }
 
 impl HealthReport {
@@ -205,6 +229,7 @@ impl HealthReport {
                 Some(Checked::Probed(ProbeOutcome::Answered(report))) => Some(report.took.as_millis()),
                 _ => None,
             },
+            history: row.numbers(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod doctor;
 mod ensure;
 mod events;
 mod health;
+mod history;
 mod json;
 mod line;
 mod list;
@@ -36,6 +37,7 @@ pub use doctor::{Complaint, Diagnosis, DoctorReport, ServiceDiagnosis, doctor};
 pub use ensure::{EnsureReport, ensure_header, ensure_line, ensure_refusal};
 pub use events::{EventReport, LogLineReport};
 pub use health::{platform_health, service_health};
+pub use history::{HealthNumbers, HistoryReport, HourReport, SampleReport, WindowReport};
 pub use json::{
     BoardReport, FindingReport, HealthReport, HealthSummary, IssueReport, ListReport, OperationCounts, OperationReport,
     OperationServiceReport, PlatformHealthReport, RefusalReport, ServiceReport, ServiceStatusReport,

@@ -86,6 +86,22 @@ pub fn prometheus(rows: &[Row<'_>], registry: &Registry, now: Instant) -> String
         "How often the service was restarted by itself since somebody last started it.",
         &|row| Some(f64::from(row.service.restarts)),
     );
+    let day = |row: &Row<'_>| row.numbers().map(|numbers| numbers.last_24_hours);
+    each(
+        "provisioning_service_uptime_ratio_24h",
+        "The share of the last 24 hours' known time in which the service was up, 0 to 1; absent where nothing is known.",
+        &|row| day(row)?.uptime_percent.map(|percent| percent / 100.0),
+    );
+    each(
+        "provisioning_service_check_duration_p95_seconds_24h",
+        "What 95 % of the passed health checks of the last 24 hours took at most; absent where there was none.",
+        &|row| day(row)?.p95_ms.map(|millis| millis / 1000.0),
+    );
+    each(
+        "provisioning_service_flaps_24h",
+        "How often the service went from healthy to unhealthy or back in the last 24 hours; absent where nothing is known.",
+        &|row| Some(f64::from(day(row)?.flaps)),
+    );
     let mut info =
         Family::gauge(&mut text, "provisioning_service_info", "What the registry says of the service; always 1.");
     for row in rows {

@@ -1,14 +1,13 @@
 //! One service as reports see it: what was observed, and what a probe made for this report said.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use super::history::HealthNumbers;
 use super::style::Icon;
 use crate::engine::handle::Checked;
 use crate::lifecycle::explain::explain;
-use crate::model::{
-    Health, Instance, ProbeOutcome, ProbeVerdict, Registry, ServiceId, ServiceSnapshot, Snapshot, StateKind,
-};
+use crate::model::{Health, ProbeOutcome, ProbeVerdict, Registry, ServiceId, ServiceSnapshot, Snapshot, StateKind};
 
 /// One service of a report.
 #[derive(Debug, Clone, Copy)]
@@ -18,22 +17,31 @@ pub struct Row<'a> {
     /// What asking it just now gave; `None` when the report asked nobody.
     pub checked: Option<&'a Checked>,
     snapshot: &'a Snapshot,
+    /// When, where its history was read for this report.
+    remembered_at: Option<SystemTime>,
 }
 
 /// The rows of all services in registry order, each with its answer where `checks` has one.
 pub fn rows<'a>(snapshot: &'a Snapshot, checks: &'a [(ServiceId, Checked)]) -> Vec<Row<'a>> {
     let answers: HashMap<&ServiceId, &Checked> = checks.iter().map(|(id, checked)| (id, checked)).collect();
-    snapshot
-        .services
-        .iter()
-        .map(|service| Row { service, checked: answers.get(service.id()).copied(), snapshot })
-        .collect()
+    snapshot.services.iter().map(|service| Row::new(snapshot, service, answers.get(service.id()).copied())).collect()
 }
 
 impl<'a> Row<'a> {
     /// The row of one service.
     pub fn new(snapshot: &'a Snapshot, service: &'a ServiceSnapshot, checked: Option<&'a Checked>) -> Self {
-        Self { service, checked, snapshot }
+        Self { service, checked, snapshot, remembered_at: None }
+    }
+
+    /// The row of a service whose history was read: its numbers are taken at that moment.
+    #[must_use]
+    pub fn with_history(self, at: SystemTime) -> Self {
+        Self { remembered_at: Some(at), ..self }
+    }
+
+    /// Uptime and latency; `None` where no history was read for this report, or nothing is remembered.
+    pub fn numbers(&self) -> Option<HealthNumbers> {
+        HealthNumbers::new(&self.service.history, self.remembered_at?)
     }
 
     /// Its name.
@@ -67,12 +75,7 @@ impl<'a> Row<'a> {
 
     /// For how long it has been up; `None` when it is not, and for endpoints, whose start nobody here saw (R62).
     pub fn uptime(&self, now: Instant) -> Option<Duration> {
-        match self.service.state.instance()? {
-            Instance::Endpoint(_) => None,
-            Instance::Process(_) | Instance::Container { .. } | Instance::Deployment { .. } => {
-                self.service.state.since().map(|since| now.saturating_duration_since(since))
-            }
-        }
+        self.service.up_since().map(|since| now.saturating_duration_since(since))
     }
 
     /// What the probe said, where one was made.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
+use super::history;
 use super::row::Row;
 use super::style::{Icon, Style};
 use super::text::{safe, seconds};
@@ -117,8 +118,14 @@ pub fn service_status(row: &Row<'_>, issues: &[Issue], verbose: bool, now: Insta
     if verbose {
         field("Description", &spec.description);
         field("Restarts", &row.service.restarts.to_string());
+        if let Some(numbers) = row.numbers() {
+            field("History", &history::numbers_line(&numbers));
+        }
         if let Some(exit) = &row.service.last_exit {
             field("Last exit", &exit.ending.to_string());
+        }
+        for fact in &row.service.facts {
+            field(fact.label, &fact.value);
         }
     }
     // There are none while all is as it should be.
@@ -141,12 +148,24 @@ pub fn service_status(row: &Row<'_>, issues: &[Issue], verbose: bool, now: Insta
 
 /// What runs, by the label of its mode (R83).
 fn instance_field(row: &Row<'_>) -> Option<(&'static str, String)> {
-    let instance = row.service.state.instance()?;
-    Some(match (instance, &row.service.spec.deployment) {
+    let deployment = &row.service.spec.deployment;
+    let Some(instance) = row.service.state.instance() else {
+        return match deployment {
+            // Where it would be if it answered.
+            Deployment::Remote(remote) => Some(("Endpoint", remote.shown_endpoint())),
+            Deployment::Binary(_)
+            | Deployment::Docker(_)
+            | Deployment::DockerCompose(_)
+            | Deployment::Kubernetes(_) => None,
+        };
+    };
+    Some(match (instance, deployment) {
         (Instance::Process(identity), _) => ("PID", identity.pid.to_string()),
         (Instance::Container { .. }, Deployment::Docker(docker)) => ("Container", docker.container_name.clone()),
         (Instance::Container { id, .. }, _) => ("Container", id.clone()),
-        (Instance::Deployment { name, .. }, _) => ("Deployment name", name.clone()),
+        (Instance::Deployment { context, namespace, name, .. }, _) => {
+            ("Deployment name", format!("{name} (context {context}, namespace {namespace})"))
+        }
         (Instance::Endpoint(url), _) => ("Endpoint", url.clone()),
     })
 }

@@ -29,8 +29,8 @@ pub(super) struct Setting {
     pub(super) signals: Signals,
     /// This shim.
     pub(super) me: ProcessIdentity,
-    /// Held until the end; never read.
-    pub(super) _shim_lock: File,
+    /// Held until the end.
+    pub(super) shim_lock: File,
 }
 
 /// Runs as the shim: standard input is the locked file of the service (or `/dev/null` for an orphan, which holds its lock itself),
@@ -91,7 +91,7 @@ fn prepare(handover: Handover, signals: Signals) -> io::Result<Setting> {
         }
         std::thread::sleep(Duration::from_millis(2));
     };
-    Ok(Setting { me: era.identity(&own), era, layout, handover, signals, _shim_lock: shim_lock })
+    Ok(Setting { me: era.identity(&own), era, layout, handover, signals, shim_lock })
 }
 
 fn supervise(mut setting: Setting, standard_input: OwnedFd, socket: UnixStream) -> io::Result<()> {

@@ -10,6 +10,7 @@ use rustix::fs::Mode;
 use rustix::io::FdFlags;
 
 use super::output::Output;
+use crate::store::cookie;
 use crate::store::handover::Handover;
 
 /// Makes the process and returns its PID. It inherits the lock and its FIFO, and nothing else of ours: no terminal, no other
@@ -24,6 +25,8 @@ pub(super) fn launch(handover: &Handover, lock: &File, output: &Output) -> Resul
     command
         .args(&handover.arguments)
         .envs(handover.environment.iter().map(|(name, value)| (name, value)))
+        // After the others: it is nobody else's to say.
+        .env(cookie::VARIABLE, cookie::value(&handover.root, &handover.service))
         .current_dir(&handover.directory)
         .stdin(Stdio::null())
         .stdout(Stdio::from(stdout))

@@ -1,6 +1,7 @@
 //! Taking over a service whose shim was killed.
 //!
-//! We are not its parent: its end is seen through a pidfd, its exit code by nobody, and the end of its whole tree by the service's
+//! We are not its parent: its end is seen through a pidfd, its exit code only when we look before its new parent has waited for it (the
+//! kernel keeps it for longer, but tells it through a call that has no safe form), and the end of its whole tree by the service's
 //! lock becoming free, since the tree inherited it.
 
 use std::io;
@@ -83,7 +84,7 @@ pub(super) fn take_over(setting: Setting, orphan: Orphan, report: &UnixStream) -
         // Free when the service closed what it had inherited: then it is ours to hold again.
         lock,
         leader: Some(Leader { identity: orphan.service, since: since_boot().saturating_sub(age), leads_group: false }),
-        orphan: Some(OrphanTree { pidfd: Some(pidfd), lock_taken_by, start_ticks, unseen_since: None }),
+        orphan: Some(OrphanTree { pidfd: Some(pidfd), lock_taken_by, start_ticks, unseen_since: None, ending: None }),
         timer: None,
         signalled: Signalled::default(),
         kills: false,
@@ -123,6 +124,17 @@ impl OrphanTree {
         members
     }
 
+    /// Looks how the service ended, first thing after it did: its new parent is woken at the same moment, and nobody can be asked once it
+    /// has waited for it.
+    pub(super) fn note_ending(&mut self, leader: Option<&Leader>) {
+        if self.ending.is_none()
+            && let Some(identity) = leader.map(|leader| &leader.identity)
+            && self.pidfd.is_some()
+        {
+            self.ending = process::unreaped_ending(identity.pid, identity.start_ticks);
+        }
+    }
+
     /// When to look again: the end of a stranger's child is told to nobody but init.
     pub(super) fn timer(&self) -> Option<Duration> {
         self.pidfd.is_none().then(|| since_boot() + REMAINS_INTERVAL)
@@ -143,7 +155,7 @@ impl Supervisor {
             return Ok(Flow::Continue);
         }
         orphan.pidfd = None;
-        let ending = self.leader.is_some().then_some(Ending::Unknown);
+        let ending = self.leader.is_some().then_some(orphan.ending.unwrap_or(Ending::Unknown));
         let path = self.setting.layout.lock_file(&self.setting.handover.service);
         let lock = match self.lock.take() {
             Some(lock) => Some(lock),

@@ -20,6 +20,7 @@ use crate::store::Timeline;
 use crate::store::directory::{self, Durability};
 use crate::store::failpoint::failpoint;
 use crate::store::handover::Report;
+use crate::store::lock;
 use crate::store::state::{Exit, Phase, ServiceRecord, Wanted, unix_millis};
 
 /// How long what a dead service left behind may take to act on its stop signal before it is killed: the service is not coming back
@@ -73,6 +74,8 @@ pub(super) struct OrphanTree {
     pub(super) lock_taken_by: Option<u32>,
     /// The start of the service: whoever began before it is not of its tree.
     pub(super) start_ticks: u64,
+    /// How the service ended, where that was seen.
+    pub(super) ending: Option<Ending>,
     /// Since when nothing of the tree is seen although the lock is held.
     pub(super) unseen_since: Option<Duration>,
 }
@@ -84,11 +87,13 @@ pub(super) enum Flow {
     End,
 }
 
-/// Whether a signal may have been what ended a wait.
+/// What ended a wait.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Woken {
-    BySignal,
-    ByOther,
+struct Woken {
+    /// Whether a signal may have.
+    by_signal: bool,
+    /// Whether an orphan has ended.
+    by_orphan: bool,
 }
 
 impl Supervisor {
@@ -157,7 +162,11 @@ impl Supervisor {
     /// When waiting itself fails; the service lives on then, as an orphan.
     pub(super) fn run(mut self) -> io::Result<()> {
         loop {
-            if self.wait()? == Woken::BySignal {
+            let woken = self.wait()?;
+            if let Some(orphan) = self.orphan.as_mut().filter(|_| woken.by_orphan) {
+                orphan.note_ending(self.leader.as_ref());
+            }
+            if woken.by_signal {
                 self.setting.signals.drain();
             }
             self.output.pump();
@@ -177,7 +186,8 @@ impl Supervisor {
         if let Some(fifo) = self.output.descriptor() {
             descriptors.push(PollFd::from_borrowed_fd(fifo, PollFlags::IN));
         }
-        if let Some(pidfd) = self.orphan.as_ref().and_then(|orphan| orphan.pidfd.as_ref()) {
+        let pidfd = self.orphan.as_ref().and_then(|orphan| orphan.pidfd.as_ref());
+        if let Some(pidfd) = pidfd {
             descriptors.push(PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN));
         }
         let write_again = self.must_write.then(|| since_boot() + WRITE_AGAIN);
@@ -188,9 +198,15 @@ impl Supervisor {
             tv_nsec: left.subsec_nanos().into(),
         });
         match poll(&mut descriptors, timeout.as_ref()) {
-            // What arrives from now on makes the descriptor readable again.
-            Ok(_) if descriptors.first().is_some_and(|signals| signals.revents().is_empty()) => Ok(Woken::ByOther),
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(Woken::BySignal),
+            Ok(_) => {
+                let has_news = |descriptor: Option<&PollFd<'_>>| descriptor.is_some_and(|it| !it.revents().is_empty());
+                Ok(Woken {
+                    // What arrives from now on makes the descriptor readable again.
+                    by_signal: has_news(descriptors.first()),
+                    by_orphan: pidfd.is_some() && has_news(descriptors.last()),
+                })
+            }
+            Err(rustix::io::Errno::INTR) => Ok(Woken { by_signal: true, by_orphan: false }),
             Err(error) => Err(error.into()),
         }
     }
@@ -210,7 +226,13 @@ impl Supervisor {
         if self.setting.signals.take_unhealthy() {
             self.end_unhealthy_run();
         }
-        if self.setting.signals.take_rewrite() || self.must_write {
+        if self.setting.signals.take_rewrite() {
+            self.hold_present_locks();
+            self.write(Durability::Visible);
+            if let Some(leader) = &self.leader {
+                self.write_pid(leader.identity.pid);
+            }
+        } else if self.must_write {
             self.write(Durability::Visible);
         }
         if self.setting.signals.take_child() && self.reap()? == Flow::End {
@@ -224,6 +246,27 @@ impl Supervisor {
             return self.timer_fired();
         }
         Ok(Flow::Continue)
+    }
+
+    /// Takes the locks that count now, where those that are held belong to files that somebody removed. What the service inherited stays
+    /// as it is: that it lives is in the record.
+    ///
+    /// False when that is not possible: the directory is gone, or somebody else has started the service anew.
+    fn hold_present_locks(&mut self) -> bool {
+        let id = &self.setting.handover.service;
+        let (lock_file, shim_lock_file) = (self.setting.layout.lock_file(id), self.setting.layout.shim_lock_file(id));
+        if !lock::is_at(&self.setting.shim_lock, &shim_lock_file)
+            && let Ok(Some(fresh)) = lock::try_lock(&shim_lock_file)
+        {
+            self.setting.shim_lock = fresh;
+        }
+        if self.lock.as_ref().is_some_and(|held| !lock::is_at(held, &lock_file))
+            && let Ok(Some(fresh)) = lock::try_lock(&lock_file)
+        {
+            self.lock = Some(fresh);
+        }
+        lock::is_at(&self.setting.shim_lock, &shim_lock_file)
+            && self.lock.as_ref().is_none_or(|held| lock::is_at(held, &lock_file))
     }
 
     fn timer_fired(&mut self) -> io::Result<Flow> {
@@ -446,6 +489,10 @@ impl Supervisor {
     }
 
     fn start_again(&mut self) -> Flow {
+        if !self.hold_present_locks() {
+            // Whatever was started here since the files were removed is not ours, and there must not be two.
+            return Flow::End;
+        }
         self.record.restarts = self.record.restarts.saturating_add(1);
         self.record.streak = self.record.streak.saturating_add(1);
         match self.spawn() {

@@ -101,6 +101,12 @@ impl Layout {
         self.state().join(".supervise-was-explained")
     }
 
+    /// There once every process of this home was found to have its state beside it: a directory without it may have taken the place of
+    /// one that was removed while services ran.
+    pub fn complete_marker(&self) -> PathBuf {
+        self.state().join(".complete")
+    }
+
     /// The log of our own programs.
     pub fn own_log(&self) -> PathBuf {
         self.root.join("provisioning.log")

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -38,10 +38,7 @@ pub struct Held {
 impl Held {
     /// Whether the lock still is the one that counts: its file stands at its path.
     pub fn is_current(&self) -> bool {
-        match (self.file.metadata(), std::fs::symlink_metadata(&self.path)) {
-            (Ok(held), Ok(named)) => held.dev() == named.dev() && held.ino() == named.ino(),
-            _ => false,
-        }
+        lock::is_at(&self.file, &self.path)
     }
 }
 

@@ -51,6 +51,14 @@ pub fn is_held(path: &Path) -> io::Result<bool> {
     }
 }
 
+/// Whether the file that is held still stands at `path`.
+pub fn is_at(held: &File, path: &Path) -> bool {
+    match (held.metadata(), std::fs::symlink_metadata(path)) {
+        (Ok(held), Ok(named)) => named.dev() == held.dev() && named.ino() == held.ino(),
+        _ => false,
+    }
+}
+
 /// Device and inode of the lock file, by which `/proc` names it; `None` when there is none.
 pub fn file_identity(path: &Path) -> Option<(u64, u64)> {
     std::fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))

@@ -1,5 +1,6 @@
 //! Files below `~/.provisioning/services`: where they are, what is in them, and how they are written (aside, then renamed). No policy.
 
+pub mod cookie;
 pub mod directory;
 pub(crate) mod failpoint;
 pub mod handover;

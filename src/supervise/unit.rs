@@ -52,7 +52,6 @@ KillMode=process
 Restart=on-failure
 RestartSec=1
 WatchdogSec=60
-UMask=0077
 
 [Install]
 WantedBy=default.target

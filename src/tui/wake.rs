@@ -70,7 +70,7 @@ fn row_changes(state: &State, service: &ServiceSnapshot) -> Option<Instant> {
     if service.kind() == StateKind::Backoff {
         return Some(grid(state, state.moment.now, SECOND));
     }
-    let since = service.state.since()?;
+    let since = service.up_since()?;
     let uptime = state.moment.now.saturating_duration_since(since);
     let at = since.checked_add(text::uptime_changes_after(uptime))?;
     Some(grid(state, at, if uptime < Duration::from_secs(60) { SECOND } else { COARSE }))

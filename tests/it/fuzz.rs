@@ -41,7 +41,9 @@ fn mutate(dice: &mut Dice, corpus: &[Vec<u8>], words: &[&[u8]]) -> Vec<u8> {
         let upto = at + dice.below((bytes.len() - at).min(64) + 1);
         match dice.below(9) {
             0 if at < bytes.len() => bytes[at] ^= 1 << dice.below(8),
-            1 if at < bytes.len() => bytes[at] = *dice.pick(&[0, 0xff, 0x7f, 0x80, b'"', b'\\', b'\n', 0x1b, b'-', b'9']),
+            1 if at < bytes.len() => {
+                bytes[at] = *dice.pick(&[0, 0xff, 0x7f, 0x80, b'"', b'\\', b'\n', 0x1b, b'-', b'9'])
+            }
             2 => drop(bytes.drain(at..upto)),
             3 => {
                 let piece = bytes[at..upto].to_vec();
@@ -85,9 +87,9 @@ fn fuzz(target: &str, seeds: Vec<Vec<u8>>, words: &[&[u8]], check: impl Fn(&[u8]
         n_tried += 1;
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(&input))) {
             // Kept under a name that says what it is (FNV-1a).
-            let name = input.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-            });
+            let name = input
+                .iter()
+                .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
             let path = directory.join(format!("found-{name:016x}"));
             std::fs::write(&path, &input).unwrap();
             eprintln!("after {n_tried} inputs; this one is kept in {}", path.display());
@@ -104,7 +106,8 @@ fn in_memory() -> tempfile::TempDir {
 }
 
 fn has_control(text: &str) -> Option<char> {
-    text.chars().find(|&c| c != '\n' && c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+    text.chars()
+        .find(|&c| c != '\n' && c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
 }
 
 #[test]
@@ -117,8 +120,20 @@ fn no_registry_makes_anything_panic_and_none_brings_a_code_to_the_terminal() {
     let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config");
     let seeds = [files(&configs.join("valid")), files(&configs.join("invalid"))].concat();
     let words: [&[u8]; 14] = [
-        b"[services.a]\n", b"dependencies = [\"a\"]\n", b"${TOKEN}", b"env = { A = \"b\" }\n", b"[[", b"'''", b"\"\"\"", b"nan",
-        b"1979-05-27T00:00:00Z", b"-9223372036854775809", b"\xef\xbb\xbf", b"\\u0000", b"\x1b[2J", b"mode = \"docker\"\n",
+        b"[services.a]\n",
+        b"dependencies = [\"a\"]\n",
+        b"${TOKEN}",
+        b"env = { A = \"b\" }\n",
+        b"[[",
+        b"'''",
+        b"\"\"\"",
+        b"nan",
+        b"1979-05-27T00:00:00Z",
+        b"-9223372036854775809",
+        b"\xef\xbb\xbf",
+        b"\\u0000",
+        b"\x1b[2J",
+        b"mode = \"docker\"\n",
     ];
     fuzz("registry", seeds, &words, |bytes| {
         // Deep nesting is the parser's own limit and costs it much time: a file of nothing else is tried once, elsewhere.
@@ -133,7 +148,10 @@ fn no_registry_makes_anything_panic_and_none_brings_a_code_to_the_terminal() {
         }
         for service in &registry.services {
             let name = service.id.as_str();
-            assert!(name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)), "{name:?}");
+            assert!(
+                name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)),
+                "{name:?}"
+            );
         }
     });
 }
@@ -144,9 +162,8 @@ fn no_state_file_makes_anything_panic_and_what_is_read_is_written_the_same() {
     let state = home.path().join("state");
     std::fs::DirBuilder::new().mode(0o700).create(&state).unwrap();
     let path = state.join("a.json");
-    let words: [&[u8]; 8] = [
-        b"null", b"18446744073709551615", b"-1", b"\"running\"", b"\"pid\":1", b"\"schema\":2", b"{", b"\"\\ud800\"",
-    ];
+    let words: [&[u8]; 8] =
+        [b"null", b"18446744073709551615", b"-1", b"\"running\"", b"\"pid\":1", b"\"schema\":2", b"{", b"\"\\ud800\""];
     let read = || match state_reader::read(&path).unwrap() {
         state_reader::Found::Record(record, ..) => Some(*record),
         state_reader::Found::Nothing => panic!("it is there"),
@@ -165,8 +182,20 @@ fn no_state_file_makes_anything_panic_and_what_is_read_is_written_the_same() {
 #[test]
 fn no_output_gets_past_the_sanitizer() {
     let words: [&[u8]; 14] = [
-        b"\x1b[", b"\x1b]52;c;", b"\x07", b"\x1b\\", b"\x1bP", b"\xc2\x9b", b"\x9b", b"\r", b"\x08", "\u{202e}".as_bytes(),
-        "\u{200b}".as_bytes(), b"\xf0\x9f", b"\t", b"38;2;1;2;3m",
+        b"\x1b[",
+        b"\x1b]52;c;",
+        b"\x07",
+        b"\x1b\\",
+        b"\x1bP",
+        b"\xc2\x9b",
+        b"\x9b",
+        b"\r",
+        b"\x08",
+        "\u{202e}".as_bytes(),
+        "\u{200b}".as_bytes(),
+        b"\xf0\x9f",
+        b"\t",
+        b"38;2;1;2;3m",
     ];
     fuzz("text", Vec::new(), &words, |bytes| {
         for tabs in [Tabs::Keep, Tabs::Expand] {

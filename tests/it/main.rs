@@ -9,6 +9,8 @@
 mod architecture;
 mod campaign;
 mod cli;
+#[cfg(feature = "docker")]
+mod compose;
 mod config;
 mod demo;
 #[cfg(feature = "docker")]
@@ -22,6 +24,8 @@ mod kills;
 mod process;
 mod pty;
 mod pty_registry;
+#[cfg(feature = "remote")]
+mod remote;
 mod requirements;
 mod schema;
 mod support;

@@ -5,6 +5,7 @@ use std::hash::{Hash as _, Hasher as _};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
@@ -15,11 +16,13 @@ use tokio::process::Command;
 use tokio::time::{Instant, timeout};
 
 use super::look::Look;
+use super::lost::left_behind;
 use super::{BinaryBackend, binary_spec, env_file, transient};
 use crate::engine::ports::{BackendError, ErrorKind};
 use crate::host::process;
 use crate::model::{BinarySpec, Instance, Launch, LaunchOrigin, ProcessIdentity, RestartOnFailure, ServiceSpec};
-use crate::store::directory;
+use crate::store::cookie;
+use crate::store::directory::{self, Unusable};
 use crate::store::handover::{Handover, Orphan, Report};
 use crate::store::lock;
 use crate::store::state::{Phase, Wanted};
@@ -47,17 +50,17 @@ impl BinaryBackend {
     /// See [`crate::engine::ports::Backend::start`].
     pub(super) async fn start_or_find(&self, spec: &ServiceSpec) -> Result<Launch, BackendError> {
         let binary = binary_spec(spec)?;
-        directory::prepare(&self.settings.layout).map_err(|unusable| BackendError {
-            kind: ErrorKind::Misconfigured,
-            message: unusable.to_string(),
-            remedy: Some(unusable.remedy()),
-        })?;
+        directory::prepare(&self.settings.layout).map_err(|unusable| unusable_directory(&unusable))?;
+        self.note_completeness();
         let path = self.settings.layout.lock_file(&spec.id);
         let deadline = Instant::now() + PATIENCE;
         let mut pause = FIRST_PAUSE;
         loop {
             let lock = lock::try_lock(&path).map_err(|error| transient(path.display(), &error))?;
             let look = self.look(&spec.id)?;
+            if !look.left_behind.is_empty() {
+                return Err(left_behind(&spec.id, &look.left_behind));
+            }
             // Looked at even with the lock in hand: somebody may have removed the lock file under a running service.
             if let Some(service) = look.service.clone().filter(|_| look.leaving().is_none()) {
                 drop(lock);
@@ -73,19 +76,21 @@ impl BinaryBackend {
                 }
                 (_, _) => {}
             }
-            if Instant::now() >= deadline {
-                return Err(BackendError {
-                    kind: ErrorKind::Transient,
-                    message: format!("{} is held by a start or a stop that does not end", path.display()),
-                    remedy: Some(format!(
-                        "Stop it with force, then start it again (lock holders: fuser {})",
-                        path.display()
-                    )),
-                });
-            }
+            Self::still_patient(&path, deadline)?;
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    fn still_patient(lock: &Path, deadline: Instant) -> Result<(), BackendError> {
+        if Instant::now() < deadline {
+            return Ok(());
+        }
+        Err(BackendError {
+            kind: ErrorKind::Transient,
+            message: format!("{} is held by a start or a stop that does not end", lock.display()),
+            remedy: Some(format!("Stop it with force, then start it again (lock holders: fuser {})", lock.display())),
+        })
     }
 
     async fn start_locked(
@@ -119,12 +124,15 @@ impl BinaryBackend {
     /// Puts right what `look` saw: an orphan gets a shim, and a shim whose state file was lost writes it again.
     pub(super) async fn tend_seen(&self, spec: &ServiceSpec, look: Look) -> Result<(), BackendError> {
         if let (Some(shim), None) = (&look.shim, &look.record) {
+            // Nothing is left of where it writes, where somebody removed it.
+            directory::prepare(&self.settings.layout).map_err(|unusable| unusable_directory(&unusable))?;
             if look.unusable.is_some() {
                 self.set_state_aside(spec)?;
             }
             return self.signal(shim, Signal::USR2).map(drop);
         }
         let Some(service) = look.service.clone().filter(|_| look.is_orphan()) else { return Ok(()) };
+        directory::prepare(&self.settings.layout).map_err(|unusable| unusable_directory(&unusable))?;
         let mut look = look;
         if look.unusable.is_some() {
             self.set_state_aside(spec)?;
@@ -219,7 +227,7 @@ impl BinaryBackend {
         let failed = |error: io::Error| transient(format!("the shim {}", program.path.display()), &error);
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
         let mut command = Command::new(&program.path);
-        for name in NOT_FOR_SERVICES {
+        for name in NOT_FOR_SERVICES.into_iter().chain([cookie::VARIABLE]) {
             command.env_remove(name);
         }
         let mut child = command
@@ -229,7 +237,7 @@ impl BinaryBackend {
             .stderr(Stdio::null())
             .spawn()
             .map_err(failed)?;
-        // It keeps the shim's end of the socket open, whose end is waited for.
+        // Its copy of the shim's end of the socket would keep the socket from ending.
         drop(command);
         // A shim that ends while we live has to be waited for by us. When we end first, init does that.
         self.watches.run(async move {
@@ -269,6 +277,10 @@ impl Look {
     fn waits_to_restart(&self) -> bool {
         self.record.as_ref().is_some_and(|(record, _)| record.phase == Phase::Backoff)
     }
+}
+
+fn unusable_directory(unusable: &Unusable) -> BackendError {
+    BackendError { kind: ErrorKind::Misconfigured, message: unusable.to_string(), remedy: Some(unusable.remedy()) }
 }
 
 fn launch(identity: ProcessIdentity, origin: LaunchOrigin) -> Launch {

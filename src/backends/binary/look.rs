@@ -32,9 +32,23 @@ pub(super) struct Look {
     pub(super) service: Option<ProcessIdentity>,
     /// Things worth knowing.
     pub(super) notes: Vec<String>,
+    /// What lives of it although neither its process nor its shim does, and no file tells of it: nothing may be started beside that.
+    pub(super) left_behind: Vec<Stat>,
 }
 
 impl Look {
+    pub(super) fn nothing() -> Self {
+        Self {
+            record: None,
+            written_at: None,
+            unusable: None,
+            shim: None,
+            service: None,
+            notes: Vec::new(),
+            left_behind: Vec::new(),
+        }
+    }
+
     /// The service lives and its shim does not.
     pub(super) fn is_orphan(&self) -> bool {
         self.service.is_some() && self.shim.is_none()
@@ -64,6 +78,13 @@ impl Look {
                 self.phase(),
                 Some(Phase::Starting | Phase::Running | Phase::Clearing | Phase::Stopped | Phase::Failed)
             )
+    }
+}
+
+impl Look {
+    /// No record, and nothing that holds a lock: never started in this home, or all that was known of it was removed.
+    pub(super) fn knows_nothing(&self) -> bool {
+        self.record.is_none() && self.shim.is_none() && self.service.is_none()
     }
 }
 
@@ -106,10 +127,14 @@ impl BinaryBackend {
     pub(super) fn look(&self, id: &ServiceId) -> Result<Look, BackendError> {
         let path = self.settings.layout.state_file(id);
         let found = state_reader::read(&path).map_err(|error| transient(path.display(), &error))?;
-        let mut look =
-            Look { record: None, written_at: None, unusable: None, shim: None, service: None, notes: Vec::new() };
+        let mut look = Look::nothing();
         match found {
-            Found::Nothing => self.look_without_record(id, &mut look),
+            Found::Nothing => {
+                self.look_without_record(id, &mut look);
+                if look.knows_nothing() && !self.settings.layout.complete_marker().exists() {
+                    look = self.look_for_lost(id);
+                }
+            }
             Found::Unusable(why) => {
                 look.notes.push(format!("{} cannot be used: {why}", path.display()));
                 look.unusable = Some(why);
@@ -234,6 +259,7 @@ impl BinaryBackend {
     fn observed(&self, id: &ServiceId, look: Look) -> Result<Observed, BackendError> {
         let record = look.record.as_ref().map(|(record, _)| record.as_ref());
         let presence = match (&look.service, &look.shim) {
+            // A guardian whose record was removed has to write it again, which is tending too.
             (Some(service), shim) => present(service, shim.is_some() && record.is_some(), look.phase()),
             (None, Some(shim)) => match record {
                 Some(record) => watched_but_down(record, shim),

@@ -125,4 +125,13 @@ impl Engine {
             },
         }
     }
+
+    /// Whether this image is here. Cancel safe.
+    pub(crate) async fn has_image(&self, image: &str) -> Result<bool, Refusal> {
+        match self.ask().await?.inspect_image(image).await.map_err(|error| self.refusal(&error)) {
+            Ok(_) => Ok(true),
+            Err(Refusal::NotFound(_)) => Ok(false),
+            Err(refusal) => Err(refusal),
+        }
+    }
 }

@@ -125,12 +125,28 @@ const RESTART_IT: &str = "look at what keeps it (sudo systemctl status docker), 
 
 const START_IT: &str = "start Docker (sudo systemctl start docker), or install it; `docker info` must work";
 
+/// What to do when a port that a container publishes is taken.
+pub(crate) const PORT_REMEDY: &str = "free the port, or publish another one (`ports`)";
+
+/// Whether these are the engine's words for that.
+pub(crate) fn is_port_taken(words: &str) -> bool {
+    words.contains("address already in use") || words.contains("port is already")
+}
+
 impl Refusal {
     /// What the engine said.
     pub(crate) fn words(&self) -> &str {
         match self {
             Self::Unreachable { cause, .. } => cause,
             Self::NotFound(words) | Self::Conflict(words) | Self::Failed(words) => words,
+        }
+    }
+
+    /// What to do.
+    pub(crate) fn remedy(&self) -> &str {
+        match self {
+            Self::Unreachable { remedy, .. } => remedy,
+            Self::NotFound(_) | Self::Conflict(_) | Self::Failed(_) => "`docker info` must work",
         }
     }
 
@@ -149,6 +165,10 @@ impl Refusal {
 
 /// The error of the system below an error of the client.
 fn io_error(error: &Error) -> Option<(io::ErrorKind, String)> {
+    if let Error::IOError { err } = error {
+        // It stands for its cause, and does not name it as one.
+        return Some((err.kind(), err.to_string()));
+    }
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(io) = error.downcast_ref::<io::Error>() {

@@ -10,13 +10,15 @@ mod patience;
 mod presence;
 mod records;
 mod stop;
+mod usage;
 mod watch;
 
 pub(crate) use address::Address;
 pub(crate) use clock::{Clock, event_time, moment};
 pub(crate) use container::Container;
-pub(crate) use engine::{Engine, Refusal};
+pub(crate) use engine::{Engine, PORT_REMEDY, Refusal, is_port_taken};
 pub(crate) use output::{NoContainer, Origin, read_output};
-pub(crate) use presence::{entered, presence};
+pub(crate) use presence::{entered, is_told_to_stop, presence};
 pub(crate) use records::{Records, Run};
+pub(crate) use stop::NotGone;
 pub(crate) use watch::{Signature, Watch, subscribe};

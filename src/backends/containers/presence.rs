@@ -26,10 +26,7 @@ pub(crate) async fn presence(
     let instance = container.instance();
     match container.status {
         Status::RUNNING | Status::PAUSED => {
-            let is_leaving = record.is_some_and(|record| {
-                record.phase == Phase::Stopping && record.started_at == container.started_millis()
-            });
-            if is_leaving {
+            if record.is_some_and(|record| is_told_to_stop(record, container)) {
                 Presence::Leaving { instance, since }
             } else {
                 Presence::Present { instance, since, guardian: Guardian::Alive }
@@ -53,6 +50,11 @@ pub(crate) async fn presence(
     }
 }
 
+/// Whether it is this run, or one of these, that somebody told to stop.
+pub(crate) fn is_told_to_stop(record: &ServiceRecord, container: &Container) -> bool {
+    record.phase == Phase::Stopping && container.started_millis() <= record.started_at
+}
+
 /// Since when it is so, where that is known and is not in the presence itself.
 pub(crate) fn entered(presence: &Presence, clock: &Clock, container: &Container) -> Option<Instant> {
     match presence {
@@ -60,7 +62,7 @@ pub(crate) fn entered(presence: &Presence, clock: &Clock, container: &Container)
         Presence::Absent | Presence::Failed { .. } | Presence::RestartPending { .. } => {
             moment(&container.finished_at).map(|_| clock.since(&container.finished_at))
         }
-        Presence::Present { .. } | Presence::Leaving { .. } => None,
+        Presence::Present { .. } | Presence::Arriving { .. } | Presence::Leaving { .. } => None,
     }
 }
 

@@ -8,7 +8,7 @@ use bollard::query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOp
 
 use super::look::Found;
 use super::{DockerBackend, container, docker_spec};
-use crate::backends::containers::{Container, Refusal};
+use crate::backends::containers::{self, Container, PORT_REMEDY, Refusal, is_port_taken};
 use crate::engine::ports::{BackendError, ErrorKind};
 use crate::model::{DockerSpec, Launch, LaunchOrigin, ServiceSpec, StartHow};
 use crate::store::state::Phase;
@@ -117,7 +117,7 @@ impl DockerBackend {
 
     fn is_told_to_stop(&self, spec: &ServiceSpec, container: &Container) -> bool {
         let (record, _) = self.records.read(&spec.id);
-        record.is_some_and(|it| it.phase == Phase::Stopping && it.started_at == container.started_millis())
+        record.is_some_and(|record| containers::is_told_to_stop(&record, container))
     }
 }
 
@@ -134,9 +134,7 @@ fn explain(refusal: Refusal, tried: &str, docker: &DockerSpec) -> BackendError {
     let remedy = match &refusal {
         Refusal::NotFound(_) => Some(format!("docker pull {}", docker.image)),
         Refusal::Conflict(words) if words.contains("already in use") => return taken(&docker.container_name),
-        Refusal::Failed(words) if words.contains("address already in use") || words.contains("port is already") => {
-            Some("free the port, or publish another one with `ports` in the registry".to_owned())
-        }
+        Refusal::Failed(words) if is_port_taken(words) => Some(PORT_REMEDY.to_owned()),
         Refusal::Unreachable { .. } | Refusal::Conflict(_) | Refusal::Failed(_) => None,
     };
     let error = refusal.into_error(tried);

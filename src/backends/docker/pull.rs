@@ -28,7 +28,7 @@ impl DockerBackend {
     ) -> Result<(), BackendError> {
         let docker_spec = docker_spec(spec)?;
         let refused = |refusal: Refusal| refusal.into_error(&format!("docker could not start {}", spec.id));
-        if self.has_image(&docker_spec.image).await.map_err(refused)? {
+        if self.engine.has_image(&docker_spec.image).await.map_err(refused)? {
             return Ok(());
         }
         if let (StartHow::AsItIs, Found::Ours(container)) =
@@ -40,14 +40,6 @@ impl DockerBackend {
             return Ok(());
         }
         self.pull(&docker_spec.image, news).await
-    }
-
-    async fn has_image(&self, image: &str) -> Result<bool, Refusal> {
-        match self.engine.ask().await?.inspect_image(image).await.map_err(|error| self.engine.refusal(&error)) {
-            Ok(_) => Ok(true),
-            Err(Refusal::NotFound(_)) => Ok(false),
-            Err(refusal) => Err(refusal),
-        }
     }
 
     async fn pull(&self, image: &str, news: &Preparation) -> Result<(), BackendError> {
@@ -76,7 +68,7 @@ impl DockerBackend {
             due.get_or_insert(earliest);
         }
         // A stream that breaks off can look like one that ends.
-        match self.has_image(image).await {
+        match self.engine.has_image(image).await {
             Ok(true) => Ok(()),
             Ok(false) => {
                 Err(failure(image, &Refusal::Failed("the engine ended before it was done".to_owned()), &login))

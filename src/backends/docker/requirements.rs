@@ -17,13 +17,7 @@ impl DockerBackend {
             match self.gather_from_engine(spec, &docker_spec.container_name, &docker_spec.image).await {
                 Ok(requirements) => requirements,
                 Err(refusal) => {
-                    let cause = refusal.words().to_owned();
-                    let remedy = match refusal {
-                        Refusal::Unreachable { remedy, .. } => remedy,
-                        Refusal::NotFound(_) | Refusal::Conflict(_) | Refusal::Failed(_) => {
-                            "`docker info` must work".to_owned()
-                        }
-                    };
+                    let (cause, remedy) = (refusal.words().to_owned(), refusal.remedy().to_owned());
                     vec![Requirement::ContainerEngine { problem: Some((cause, remedy)) }]
                 }
             };

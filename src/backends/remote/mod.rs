@@ -126,11 +126,7 @@ impl Backend for RemoteBackend {
     }
 
     fn facts(&self, spec: &ServiceSpec) -> Vec<Fact> {
-        let mut facts = vec![Fact::new("Endpoint", shown_endpoint(spec))];
-        if let Some(sight) = self.inner.known.sight(spec) {
-            facts.extend(sight.answer.fact());
-        }
-        facts
+        self.inner.known.sight(spec).and_then(|sight| sight.answer.fact()).into_iter().collect()
     }
 
     fn requirements<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Vec<Requirement>> {

@@ -16,8 +16,8 @@ pub use platform::{
     PlatformCommand, PlatformHealthArgs, PlatformLogsArgs, PlatformRestartArgs, PlatformStartArgs, PlatformStopArgs,
 };
 pub use services::{
-    DependenciesArgs, ListArgs, MonitorArgs, OperationArgs, ServiceArgs, ServiceHealthArgs, ServiceLogsArgs,
-    ServiceRestartArgs, ServiceStartArgs, ServiceStopArgs, ServicesCommand,
+    DependenciesArgs, HistoryArgs, ListArgs, MonitorArgs, OperationArgs, ServiceArgs, ServiceHealthArgs,
+    ServiceLogsArgs, ServiceRestartArgs, ServiceStartArgs, ServiceStopArgs, ServicesCommand,
 };
 
 pub use supervise::{InstallArgs, SuperviseArgs, SuperviseCommand};

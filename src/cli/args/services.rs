@@ -59,6 +59,18 @@ Examples:
   {program} services health orchestrator && deploy
   {program} services health orchestrator --wait --timeout 60")]
     Health(ServiceHealthArgs),
+    /// Show a service's uptime, latency and failures of up to a week
+    #[command(after_help = "\
+Read from what was kept while a console or `supervise` led: nobody is asked now.
+Times in which nobody looked count neither as up nor as down. Whole hours are
+told; --samples tells every probe of the last day or so.
+
+Examples:
+  {program} services history orchestrator
+  {program} services history orchestrator --since 7d
+  {program} services history orchestrator --since 1h --samples
+  {program} services history orchestrator --json | jq .total.uptime_percent")]
+    History(HistoryArgs),
     /// Print the last lines of a service's log
     #[command(after_help = "\
 Examples:
@@ -183,6 +195,40 @@ pub struct ServiceHealthArgs {
     /// The machine-readable form.
     #[command(flatten)]
     pub json: JsonArgs,
+}
+
+/// `services history`
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// The service
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(complete::services))]
+    pub service: String,
+    /// How far back: a number with m, h or d, up to 7d; in whole hours
+    #[arg(long, value_name = "LENGTH", default_value = "24h", value_parser = length)]
+    pub since: u64,
+    /// Tell every single probe and change instead of hours
+    #[arg(long)]
+    pub samples: bool,
+    /// The machine-readable form.
+    #[command(flatten)]
+    pub json: JsonArgs,
+}
+
+/// `90m`, `24h` or `7d`, in seconds.
+fn length(text: &str) -> Result<u64, String> {
+    let wrong = || "use a number with m, h or d, such as 90m, 24h or 7d".to_owned();
+    let unit = match text.chars().last() {
+        Some('m') => 60,
+        Some('h') => 3_600,
+        Some('d') => 86_400,
+        Some(_) | None => return Err(wrong()),
+    };
+    let number: u64 = text.get(..text.len() - 1).unwrap_or_default().parse().map_err(|_| wrong())?;
+    match number.checked_mul(unit) {
+        Some(0) | None => Err(wrong()),
+        Some(seconds) if seconds > 7 * 86_400 => Err("no more than 7d are remembered".to_owned()),
+        Some(seconds) => Ok(seconds),
+    }
 }
 
 /// `services list`

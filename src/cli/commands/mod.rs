@@ -11,10 +11,16 @@ mod services;
 mod supervise;
 mod waiting;
 
+use std::sync::Arc;
+use std::time::SystemTime;
+
 use super::exit::Exit;
 use super::session::{Face, Session};
 use crate::engine::handle::{Attempts, Checked, EngineGone};
-use crate::model::{Intent, ServiceId, Snapshot};
+use crate::lifecycle::admission::Checked as Checks;
+use crate::lifecycle::sampling::Sampler;
+use crate::model::{Check, Intent, Sample, ServiceId, ServiceSnapshot, Snapshot};
+use crate::store::history;
 use crate::supervise::Ensured;
 
 pub(super) use doctor::run as doctor;
@@ -32,11 +38,35 @@ type Ended = Result<Exit, EngineGone>;
 async fn asked(
     session: &Session,
     attempts: Attempts,
-) -> Result<(std::sync::Arc<Snapshot>, Vec<(ServiceId, Checked)>), EngineGone> {
+) -> Result<(Arc<Snapshot>, Vec<(ServiceId, Checked)>), EngineGone> {
     let settled = session.handle.settled().await?;
     let ids = settled.services.iter().map(|service| service.id().clone()).collect();
     let checks = session.handle.check(ids, attempts).await?;
     Ok((session.handle.snapshot(), checks))
+}
+
+/// A service with what is remembered of its health. How it stands now is the end of that.
+fn remembered(service: &ServiceSnapshot, session: &Session, now: SystemTime) -> ServiceSnapshot {
+    let check = &service.spec.health_check;
+    let mut service = service.clone();
+    match history::read(&session.layout, service.id(), check.interval, now) {
+        Ok(mut read) => {
+            let checked = if check.check == Check::None { Checks::No } else { Checks::Yes };
+            for (standing, sighting) in Sampler::default().look(&service.state, service.restarts, checked) {
+                read.push(Sample::state(now, standing, sighting));
+            }
+            service.history = Arc::new(read);
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => service.notes.push(format!("the health history cannot be read: {error}")),
+    }
+    service
+}
+
+/// [`remembered`] of all services.
+fn all_remembered(snapshot: &Snapshot, session: &Session, now: SystemTime) -> Snapshot {
+    let services = snapshot.services.iter().map(|service| Arc::new(remembered(service, session, now))).collect();
+    Snapshot { services, ..snapshot.clone() }
 }
 
 /// Whether what is done by itself is told.
@@ -51,9 +81,7 @@ enum Aside {
 /// Starts `supervise` in the background after something was started, unless one runs or it is switched off. What was started runs
 /// without it too, so a failure changes no result.
 fn look_after(session: &Session, aside: Aside, face: &mut Face) {
-    let is_wanted = |service: &std::sync::Arc<crate::model::ServiceSnapshot>| {
-        service.intent == Some(Intent::Up) || service.state.is_alive()
-    };
+    let is_wanted = |service: &Arc<ServiceSnapshot>| service.intent == Some(Intent::Up) || service.state.is_alive();
     if !session.handle.snapshot().services.iter().any(is_wanted) {
         return;
     }

@@ -1,8 +1,9 @@
 //! `--once`: the board as text. Writes nothing, starts nothing.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
-use super::{Ended, asked, say_set_aside};
+use super::{Ended, all_remembered, asked, say_set_aside};
 use crate::cli::args::BoardFormat;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Face, Session};
@@ -13,7 +14,12 @@ use crate::report::{BoardReport, Row, board_table, platform_status, prometheus, 
 /// Prints the board; exit code 0 when everything that is wanted up, or up, is healthy.
 pub(in crate::cli) async fn run(format: BoardFormat, session: &Session, face: &mut Face) -> Ended {
     let (snapshot, checks) = face.while_waiting("asking every service", asked(session, Attempts::One)).await?;
-    let rows = rows(&snapshot, &checks);
+    let wall = SystemTime::now();
+    let snapshot = match format {
+        BoardFormat::Text | BoardFormat::Table => snapshot,
+        BoardFormat::Prometheus | BoardFormat::Json => Arc::new(all_remembered(&snapshot, session, wall)),
+    };
+    let rows: Vec<Row<'_>> = rows(&snapshot, &checks).into_iter().map(|row| row.with_history(wall)).collect();
     let now = Instant::now();
     match format {
         BoardFormat::Text => face.out.report(&platform_status(&rows, face.style, face.verbose, now)),

@@ -32,7 +32,7 @@ use crate::model::{
 use recovery::Illness;
 
 /// What waits for the end of what is under way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Queued {
     Nothing,
     /// A start that came while it stopped.
@@ -47,7 +47,7 @@ enum Queued {
 }
 
 /// Whether a probe is under way, so that a slow one is never joined by a second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum InFlight {
     No,
     Yes,
@@ -56,7 +56,7 @@ enum InFlight {
 }
 
 /// Who stops a service that is stopping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Stopper {
     /// This engine, which will hear the end from its backend.
     Us,
@@ -260,6 +260,7 @@ pub fn step(machine: Machine, input: Input, now: Instant) -> Step {
     let mut turn = Turn { machine, effects: Vec::new(), now };
     match input {
         Input::StartRequested { on } => turn.start_requested(on),
+        Input::RestartRequested => turn.restart_requested(),
         Input::DependencyReady(id) => turn.dependency_ready(&id),
         Input::StartAbandoned => turn.start_abandoned(),
         Input::Launched(launch) => turn.launched(launch),
@@ -310,6 +311,12 @@ impl Turn {
         self.emit(Effect::Launch);
     }
 
+    /// Waits until its own engine says that it is up; only then is its health asked for.
+    fn wait_until_up(&mut self, instance: Instance, since: Instant) {
+        let deadline = self.now + self.machine.policy.start_timeout;
+        self.enter(ServiceState::Starting { instance, since, deadline });
+    }
+
     /// Goes on waiting for health; `began` is when the start timeout began to run.
     fn wait_for_health(&mut self, instance: Instance, since: Instant, began: Instant) {
         let deadline = began + self.machine.policy.start_timeout;
@@ -339,3 +346,6 @@ mod property_test;
 
 #[cfg(test)]
 mod recovery_test;
+
+#[cfg(test)]
+mod model_test;

@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::graph::fixture::{arbitrary_services, id, ids, service};
 use crate::lifecycle::fixture::{backoff, failed, running, service_in, snapshot, starting, stopping};
-use crate::model::{Code, Diagnostic, ServiceSpec, ServiceState, Severity};
+use crate::model::{
+    Code, Deployment, Diagnostic, FailureReason, Health, Instance, RemoteSpec, ServiceSpec, ServiceState, Severity,
+};
 
 /// The platform of the guide; the services in `up` run.
 fn guide(up: &[&str]) -> Snapshot {
@@ -487,4 +489,61 @@ fn ten_thousand_services_are_planned_without_a_pause() {
     }
     // A quarter of a second unoptimized on a quiet machine; anything that walks the graph once for each service takes minutes.
     assert!(now.elapsed().as_secs() < 10, "{:?}", now.elapsed());
+}
+
+/// A database here, something elsewhere that needs it, and an application that needs both.
+fn with_elsewhere(state: ServiceState) -> Snapshot {
+    let now = Instant::now();
+    let mut elsewhere = service("auth", &["db"]);
+    elsewhere.deployment = Deployment::Remote(RemoteSpec {
+        endpoint: "https://me:pw@auth.example.com".to_owned(),
+        tls_enabled: true,
+        auth_token_path: None,
+        ca_path: None,
+    });
+    platform(&[(service("db", &[]), running(now)), (elsewhere, state), (service("app", &["auth", "db"]), running(now))])
+}
+
+fn answering(now: Instant) -> ServiceState {
+    let instance = Instance::Endpoint("https://auth.example.com".to_owned());
+    ServiceState::Running { instance, since: now, health: Health::Unknown }
+}
+
+#[test]
+fn what_runs_elsewhere_is_neither_stopped_nor_restarted() {
+    let elsewhere = Refusal::RunsElsewhere { service: id("auth"), place: "https://***@auth.example.com".to_owned() };
+    let unreachable = ServiceState::Failed { reason: FailureReason::Unreachable("refused".to_owned()) };
+    for state in [answering(Instant::now()), unreachable, ServiceState::Stopped] {
+        let snapshot = with_elsewhere(state);
+        for verb in [Verb::Stop, Verb::StopForced { how: StopHow::Kill }, Verb::Restart, Verb::RestartWithDependents] {
+            assert_eq!(ask(&snapshot, verb, named(&["app", "auth"])), Err(elsewhere.clone()), "{verb:?}");
+        }
+    }
+}
+
+#[test]
+fn everything_means_everything_here() {
+    let snapshot = with_elsewhere(answering(Instant::now()));
+    for verb in [Verb::Stop, Verb::StopForced { how: StopHow::Kill }] {
+        let plan = ask(&snapshot, verb, Targets::All).unwrap();
+        assert_eq!(lines(&plan), ["0 Stop app <- []", "1 Stop db <- [app]"]);
+        assert!(plan.is_whole() && plan.refused.len() == 1, "{plan:?}");
+    }
+    let plan = ask(&snapshot, Verb::Restart, Targets::All).unwrap();
+    assert_eq!(lines(&plan), ["0 Restart db <- []", "1 Restart app <- [db]"]);
+    assert!(plan.is_whole());
+    let plan = ask(&snapshot, Verb::RestartWithDependents, named(&["db"])).unwrap();
+    assert_eq!(lines(&plan), ["0 Restart db <- []", "1 Restart app (needed) <- [db]"]);
+    // Whoever names what it needs is told that it runs.
+    let refused = ask(&snapshot, Verb::Stop, named(&["app", "db"]));
+    assert_eq!(refused, Err(Refusal::DependentsRunning { service: id("db"), dependents: ids(&["auth"]) }));
+    check(&snapshot, Verb::StartOrRestart, named(&["auth"]), &["0 Start auth <- []"]);
+}
+
+#[test]
+fn a_process_of_before_the_registry_said_elsewhere_can_be_stopped() {
+    let snapshot = with_elsewhere(running(Instant::now()));
+    check(&snapshot, Verb::StopForced { how: StopHow::Ask }, named(&["auth"]), &["0 Stop auth <- []"]);
+    let snapshot = with_elsewhere(backoff(Instant::now()));
+    check(&snapshot, Verb::StopForced { how: StopHow::Ask }, named(&["auth"]), &["0 Stop auth <- []"]);
 }

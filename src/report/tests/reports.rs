@@ -301,7 +301,9 @@ fn json_field_names_are_stable() {
           "dependencies": [],
           "restarts": 0,
           "message": "HTTP health check passed",
-          "why": null
+          "why": null,
+          "history": null,
+          "facts": []
         }
       ],
       "set_aside": []

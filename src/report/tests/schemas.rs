@@ -8,8 +8,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
 use crate::report::{
-    BoardReport, CheckReport, DependenciesReport, DoctorReport, EnsureReport, EventReport, HealthReport, ListReport,
-    LogLineReport, MonitorReport, OperationReport, PlanReport, PlatformHealthReport, ReadinessReport,
+    BoardReport, CheckReport, DependenciesReport, DoctorReport, EnsureReport, EventReport, HealthReport, HistoryReport,
+    ListReport, LogLineReport, MonitorReport, OperationReport, PlanReport, PlatformHealthReport, ReadinessReport,
     ServiceStatusReport, SuperviseReport, ValidationReport,
 };
 
@@ -27,6 +27,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("list", schema::<ListReport>("services list --json")),
         ("service-status", schema::<ServiceStatusReport>("services status SERVICE --json")),
         ("service-health", schema::<HealthReport>("services health SERVICE --json")),
+        ("history", schema::<HistoryReport>("services history SERVICE --json")),
         ("platform-health", schema::<PlatformHealthReport>("platform health --json")),
         ("operation", schema::<OperationReport>("start, stop and restart with --json")),
         ("plan", schema::<PlanReport>("start, stop and restart with --dry-run --json")),

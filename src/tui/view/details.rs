@@ -37,11 +37,18 @@ pub(super) fn draw(paint: &Paint<'_>, outer: Rect, inner: Rect, buffer: &mut Buf
     paint.scrollbar(outer, n_lines, offset, buffer);
 }
 
+/// `CPU 0.3 %` and `42 MiB`, as far as they are known.
+fn used(state: &State, service: &ServiceSnapshot) -> Vec<String> {
+    let Some(usage) = state.usage.of(service) else { return Vec::new() };
+    usage.processor.map(|processor| format!("CPU {processor}")).into_iter().chain([usage.memory]).collect()
+}
+
 /// The facts in few words: what runs, the mode, the ports, how healthy, how often restarted.
 pub(super) fn facts(paint: &Paint<'_>, service: &ServiceSnapshot) -> Vec<String> {
     let mut facts = Vec::new();
     if let Some(instance) = service.state.instance() {
         facts.push(text::clean(&instance.to_string()).into_owned());
+        facts.extend(used(paint.state, service));
     }
     facts.push(service.spec.deployment.mode().to_string());
     let ports = ports(service);
@@ -163,9 +170,10 @@ fn state_rows(writer: &mut Writer<'_, '_>, service: &ServiceSnapshot) {
     };
     writer.row("State", &format!("{}{health}", service.kind()), writer.paint.theme.state(service));
     if let Some(instance) = service.state.instance() {
-        let uptime = service.state.since().map(|since| now.saturating_duration_since(since));
+        let uptime = service.up_since().map(|since| now.saturating_duration_since(since));
         let uptime = uptime.map(|uptime| format!(" {} up {}", icons.dot(), text::uptime(uptime))).unwrap_or_default();
-        writer.text("Runs as", &format!("{instance}{uptime}"), Role::Text);
+        let usage: String = used(state, service).iter().map(|it| format!(" {} {it}", icons.dot())).collect();
+        writer.text("Runs as", &format!("{instance}{uptime}{usage}"), Role::Text);
     }
     let mut facts = vec![service.spec.deployment.mode().to_string()];
     let ports = ports(service);
@@ -216,36 +224,83 @@ fn retries(retries: u32) -> usize {
 }
 
 fn run_rows(writer: &mut Writer<'_, '_>, service: &ServiceSnapshot) {
-    let restarts = match service.spec.startup.restart_on_failure {
-        RestartOnFailure::Never => format!("{}, stays down when it dies", service.restarts),
-        RestartOnFailure::UpTo { max_restarts } => format!("{} of at most {max_restarts}", service.restarts),
-    };
-    let role = if service.restarts > 0 { Role::Warning } else { Role::Text };
-    writer.text("Restarts", &restarts, role);
+    if let Some(restarts) = restarts(service) {
+        let role = if service.restarts > 0 { Role::Warning } else { Role::Text };
+        writer.text("Restarts", &restarts, role);
+    }
     if let Some(exit) = &service.last_exit {
         writer.text("Last exit", &format!("{} at {}", exit.ending, clock(writer.paint.state, exit.at)), Role::Text);
     }
-    let command = match &service.spec.deployment {
+    deployment_rows(writer, &service.spec.deployment);
+    for fact in &service.facts {
+        writer.text(fact.label, &fact.value, Role::Text);
+    }
+}
+
+/// How often it was restarted, and who would do it; `None` where nobody could.
+fn restarts(service: &ServiceSnapshot) -> Option<String> {
+    let n = service.restarts;
+    let by_registry = || match service.spec.startup.restart_on_failure {
+        RestartOnFailure::Never => format!("{n}, stays down when it dies"),
+        RestartOnFailure::UpTo { max_restarts } => format!("{n} of at most {max_restarts}"),
+    };
+    match &service.spec.deployment {
+        Deployment::Binary(_) => Some(by_registry()),
+        Deployment::Docker(docker) => Some(match &docker.restart_policy {
+            Some(policy) => format!("{n}, by Docker: {policy}"),
+            None => by_registry(),
+        }),
+        Deployment::DockerCompose(_) => Some(format!("{n}, as its Compose file says")),
+        Deployment::Kubernetes(_) => Some(format!("{n}, by Kubernetes")),
+        Deployment::Remote(_) => None,
+    }
+}
+
+/// Where and as what it runs: the words of its mode.
+fn deployment_rows(writer: &mut Writer<'_, '_>, deployment: &Deployment) {
+    match deployment {
         Deployment::Binary(binary) => {
             let args = binary.args.iter().map(|arg| quoted(arg));
-            std::iter::once(binary.binary_path.display().to_string()).chain(args).collect::<Vec<_>>().join(" ")
+            let words = std::iter::once(binary.binary_path.display().to_string()).chain(args);
+            writer.text("Command", &words.collect::<Vec<_>>().join(" "), Role::Command);
+            if let Some(directory) = &binary.working_dir {
+                writer.text("Directory", &directory.display().to_string(), Role::Text);
+            }
+            if !binary.env.is_empty() {
+                // The values may be secrets.
+                let names: Vec<String> = binary.env.keys().map(|name| format!("{name}=***")).collect();
+                writer.text("Environment", &names.join(" "), Role::Dim);
+            }
         }
-        Deployment::Docker(docker) => format!("{} as {}", docker.image, docker.container_name),
+        Deployment::Docker(docker) => {
+            writer.text("Container", &docker.container_name, Role::Command);
+            writer.text("Image", &docker.image, Role::Text);
+            if !docker.volumes.is_empty() {
+                writer.text("Volumes", &docker.volumes.join(", "), Role::Text);
+            }
+        }
         Deployment::DockerCompose(compose) => {
-            format!("{} of {}", compose.service_name, compose.compose_file.display())
+            writer.text("Service", &compose.service_name, Role::Command);
+            if let Some(project) = &compose.project_name {
+                writer.text("Project", project, Role::Text);
+            }
+            writer.text("File", &compose.compose_file.display().to_string(), Role::Text);
         }
-        Deployment::Kubernetes(kubernetes) => format!("{}/{}", kubernetes.namespace, kubernetes.deployment_name),
-        Deployment::Remote(remote) => remote.shown_endpoint(),
-    };
-    writer.text("Command", &command, Role::Command);
-    if let Deployment::Binary(binary) = &service.spec.deployment {
-        if let Some(directory) = &binary.working_dir {
-            writer.text("Directory", &directory.display().to_string(), Role::Text);
+        Deployment::Kubernetes(kubernetes) => {
+            writer.text("Deployment", &kubernetes.deployment_name, Role::Command);
+            writer.text("Namespace", &kubernetes.namespace, Role::Text);
+            if let Some(path) = &kubernetes.manifests_path {
+                writer.text("Manifests", &path.display().to_string(), Role::Text);
+            }
         }
-        if !binary.env.is_empty() {
-            // The values may be secrets.
-            let names: Vec<String> = binary.env.keys().map(|name| format!("{name}=***")).collect();
-            writer.text("Environment", &names.join(" "), Role::Dim);
+        Deployment::Remote(remote) => {
+            writer.text("Endpoint", &remote.shown_endpoint(), Role::Command);
+            if let Some(path) = &remote.auth_token_path {
+                writer.text("Token", &format!("in {}, read at each use", path.display()), Role::Dim);
+            }
+            if let Some(path) = &remote.ca_path {
+                writer.text("Authority", &path.display().to_string(), Role::Dim);
+            }
         }
     }
 }

@@ -48,7 +48,19 @@ fn hostile_file(home: &Home) -> PathBuf {
 fn assert_harmless(where_: &str, bytes: &[u8]) {
     let found = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
     // Operating system commands, device control, application and privacy strings, reset, reports: nobody here sends any.
-    for forbidden in [&b"\x1b]"[..], b"\x1bP", b"\x1b_", b"\x1b^", b"\x1bX", b"\x1bc", b"\x1b[6n", b"\x1b[38;2;1;2;3m", b"\x07", b"\x7f", b"\0"] {
+    for forbidden in [
+        &b"\x1b]"[..],
+        b"\x1bP",
+        b"\x1b_",
+        b"\x1b^",
+        b"\x1bX",
+        b"\x1bc",
+        b"\x1b[6n",
+        b"\x1b[38;2;1;2;3m",
+        b"\x07",
+        b"\x7f",
+        b"\0",
+    ] {
         assert!(!found(forbidden), "{where_}: {:?} came through", String::from_utf8_lossy(forbidden));
     }
     let text = std::str::from_utf8(bytes).unwrap_or_else(|error| panic!("{where_}: not UTF-8: {error}"));
@@ -79,7 +91,8 @@ fn no_log_reaches_the_terminal_as_it_is() {
         assert!(piped.status.success());
         assert!(String::from_utf8_lossy(&piped.stdout).contains("hostile bytes are over"), "{line}");
         assert_plain(line, &piped.stdout);
-        let mut terminal = Terminal::open(&home, env!("CARGO_BIN_EXE_provisioning"), line, (100, 30), &[("NO_COLOR", "1")]);
+        let mut terminal =
+            Terminal::open(&home, env!("CARGO_BIN_EXE_provisioning"), line, (100, 30), &[("NO_COLOR", "1")]);
         assert_plain(line, &terminal.all_bytes());
         let mut terminal = Terminal::command(&home, line);
         assert_harmless(line, &terminal.all_bytes());
@@ -106,12 +119,22 @@ fn no_words_of_a_failure_a_description_or_a_name_reach_the_terminal_as_they_are(
     let fails = format!("head -c 2000 {} >&2; sleep 0.2", file.display());
     let hostile = "\\u001b]52;c;x\\u0007\\u001b[2J\\u009b31m\\u202e";
     let described = home.section("a", &[], &["--run-sh", &fails, "--exit", "3"], "");
-    let described = described.replace("category = \"api\"\n", &format!("category = \"api\"\ndescription = \"{hostile}\"\n"));
+    let described =
+        described.replace("category = \"api\"\n", &format!("category = \"api\"\ndescription = \"{hostile}\"\n"));
     // Not ready before it fails, so that a start waits and quotes what it said last.
-    let health = "[services.a.health_check]\ntype = \"file\"\n[services.a.health_check.file]\npath = \"/nonexistent\"\n";
+    let health =
+        "[services.a.health_check]\ntype = \"file\"\n[services.a.health_check.file]\npath = \"/nonexistent\"\n";
     let named = "[services.\"evil\\u001b]0;title\\u0007\\u202e\"]\ntype = \"utility\"\ncategory = \"api\"\n";
     home.write(&format!("{described}{health}{named}"));
-    for line in ["services start a", "services status a --verbose", "services validate", "services list", "platform health", "services start \u{1b}]0;x\u{7}", "events"] {
+    for line in [
+        "services start a",
+        "services status a --verbose",
+        "services validate",
+        "services list",
+        "platform health",
+        "services start \u{1b}]0;x\u{7}",
+        "events",
+    ] {
         let piped = home.types(line);
         assert_plain(line, &piped.stdout);
         assert_plain(line, &piped.stderr);
@@ -140,7 +163,8 @@ fn no_words_of_a_container_engine_reach_the_terminal_as_they_are() {
         for mut stream in listener.incoming().flatten() {
             let mut request = [0; 4096];
             let _ = stream.read(&mut request);
-            let body = "{\"message\":\"hostile\\u001b]52;c;x\\u0007\\u001b[2J\\u009b31m\\u202e\\u001b[38;2;1;2;3m words\"}";
+            let body =
+                "{\"message\":\"hostile\\u001b]52;c;x\\u0007\\u001b[2J\\u009b31m\\u202e\\u001b[38;2;1;2;3m words\"}";
             let answer = format!(
                 "HTTP/1.1 500 Internal\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
                 body.len()

@@ -40,11 +40,11 @@ fn told(home: &Home) -> Vec<String> {
 #[test]
 fn the_value_of_a_variable_is_nowhere_but_in_the_service() {
     let home = Home::empty();
-    let env = |name: &str, more: &str| {
-        format!("[services.{name}.deployment.binary.env]\nTOKEN = \"{SECRET}\"\n{more}\n")
-    };
+    let env =
+        |name: &str, more: &str| format!("[services.{name}.deployment.binary.env]\nTOKEN = \"{SECRET}\"\n{more}\n");
     let failing = home.section("bad", &[], &["--complain", "no", "--exit", "3"], &env("bad", ""));
-    let lost = home.section("lost", &[], &[], &env("lost", "")).replace("binary_path = \"", "binary_path = \"/nonexistent");
+    let lost =
+        home.section("lost", &[], &[], &env("lost", "")).replace("binary_path = \"", "binary_path = \"/nonexistent");
     home.write(&(home.section("a", &[], &["--print-env", "HOME"], &env("a", "")) + &failing + &lost));
     let mut said = Vec::new();
     for line in [
@@ -62,7 +62,8 @@ fn the_value_of_a_variable_is_nowhere_but_in_the_service() {
         "services restart a",
         "services start a --dry-run --verbose",
     ] {
-        let output = home.command(line).env("PROVISIONING_LOG", "trace").env("RUST_BACKTRACE", "full").output().unwrap();
+        let output =
+            home.command(line).env("PROVISIONING_LOG", "trace").env("RUST_BACKTRACE", "full").output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert!(!text.contains(SECRET), "{line}: {text}");
         said.push(text);

@@ -13,6 +13,7 @@ use super::support::program;
 
 mod completions;
 mod events;
+mod history;
 mod operations;
 mod plans;
 mod prometheus;

@@ -1,13 +1,15 @@
 //! `platform health` (O2): R63 to R68. All running services are asked at once, each up to its `retries`.
 
+use std::time::SystemTime;
+
 use crate::cli::args::PlatformHealthArgs;
 use crate::cli::commands::waiting::{Wait, answer};
-use crate::cli::commands::{Ended, asked, say_set_aside};
+use crate::cli::commands::{Ended, all_remembered, asked, say_set_aside};
 use crate::cli::exit::Exit;
 use crate::cli::session::{Face, Session};
 use crate::engine::handle::{Attempts, EngineGone};
 use crate::model::{Intent, StateKind};
-use crate::report::{HealthSummary, PlatformHealthReport, Row, platform_health, rows};
+use crate::report::{self, HealthSummary, PlatformHealthReport, Row, platform_health, rows};
 
 /// Prints what the probes say; exit code 1 when a running service is unhealthy. With `--wait` also when one that is wanted does not run.
 pub(super) async fn run(args: &PlatformHealthArgs, session: &Session, face: &mut Face) -> Ended {
@@ -27,6 +29,10 @@ pub(super) async fn run(args: &PlatformHealthArgs, session: &Session, face: &mut
     let (snapshot, checks) = answered?;
     let rows = rows(&snapshot, &checks);
     if args.json.json {
+        let wall = SystemTime::now();
+        let snapshot = all_remembered(&snapshot, session, wall);
+        let rows: Vec<Row<'_>> =
+            report::rows(&snapshot, &checks).into_iter().map(|row| row.with_history(wall)).collect();
         face.out.json(&PlatformHealthReport::new(&rows));
     } else {
         face.out.report(&platform_health(&rows, face.style));

@@ -1,9 +1,11 @@
 //! `services health` (O5): R101 to R104. Nothing cached is printed.
 
+use std::time::SystemTime;
+
 use super::{Asked, asked, named};
 use crate::cli::args::ServiceHealthArgs;
-use crate::cli::commands::Ended;
 use crate::cli::commands::waiting::{Wait, answer};
+use crate::cli::commands::{Ended, remembered};
 use crate::cli::exit::Exit;
 use crate::cli::session::{Face, Session};
 use crate::engine::handle::{Attempts, EngineGone};
@@ -20,6 +22,9 @@ pub(super) async fn run(args: &ServiceHealthArgs, session: &Session, face: &mut 
     let asked = asked?;
     let row = row(&asked);
     if args.json.json {
+        let wall = SystemTime::now();
+        let service = remembered(&asked.service, session, wall);
+        let row = Row::new(&asked.snapshot, &service, asked.checked.as_ref()).with_history(wall);
         face.out.json(&HealthReport::new(&row));
     } else {
         face.out.report(&service_health(&row));

@@ -4,6 +4,7 @@ mod check;
 mod dependencies;
 mod ensure;
 mod health;
+mod history;
 mod list;
 mod logs;
 mod monitor;
@@ -35,6 +36,7 @@ pub(in crate::cli) async fn run(command: &ServicesCommand, session: &Session, fa
         ServicesCommand::Stop(args) => stop::run(args, session, face).await,
         ServicesCommand::Restart(args) => restart::run(args, session, face).await,
         ServicesCommand::Health(args) => health::run(args, session, face).await,
+        ServicesCommand::History(args) => history::run(args, session, face).await,
         ServicesCommand::Logs(args) => logs::run(args, session, face).await,
         ServicesCommand::Check(args) => check::run(args, session, face).await,
         ServicesCommand::Ensure(args) => ensure::run(args, session, face).await,

@@ -1,10 +1,10 @@
 //! `services status` (O4): R80 to R84. The service is asked once, and its pre-flight checks are made.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::{asked, named};
 use crate::cli::args::ServiceArgs;
-use crate::cli::commands::Ended;
+use crate::cli::commands::{Ended, remembered};
 use crate::cli::exit::Exit;
 use crate::cli::session::{Face, Session};
 use crate::engine::handle::Attempts;
@@ -17,7 +17,9 @@ pub(super) async fn run(args: &ServiceArgs, session: &Session, face: &mut Face) 
     let what = format!("asking {id}");
     let asked = face.while_waiting(&what, asked(&id, Attempts::One, session)).await?;
     let findings = face.while_waiting(&what, session.handle.preflight(id)).await?;
-    let row = Row::new(&asked.snapshot, &asked.service, asked.checked.as_ref());
+    let wall = SystemTime::now();
+    let service = remembered(&asked.service, session, wall);
+    let row = Row::new(&asked.snapshot, &service, asked.checked.as_ref()).with_history(wall);
     let issues = issues(&row, &findings);
     let now = Instant::now();
     let leader = leader(&session.layout);
