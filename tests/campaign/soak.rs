@@ -220,18 +220,27 @@ impl Soak {
         self.note(step, &format!("{line} {name}: {:?}", output.status.code()));
         let is_done = output.status.success();
         let wants_up = !verb.ends_with("stop");
+        if wants_up {
+            self.may_have_been_started(name);
+        }
         if is_done && wants_up {
-            // With all that it needs.
-            let mut waiting = vec![name];
-            while let Some(name) = waiting.pop() {
-                self.wishes.insert(name, true);
-                waiting.extend(PLATFORM.iter().find(|service| service.0 == name).expect("known").1);
-            }
+            self.wishes.insert(name, true);
         } else if is_done {
             self.wishes.insert(name, false);
             self.stopped = None;
         } else {
             self.wishes.remove(name);
+        }
+    }
+
+    /// A start brings up what is needed and down; what runs it leaves alone, with all that this needs.
+    fn may_have_been_started(&mut self, name: &'static str) {
+        let mut waiting = vec![name];
+        while let Some(name) = waiting.pop() {
+            if self.wishes.get(name) == Some(&false) {
+                self.wishes.remove(name);
+            }
+            waiting.extend(PLATFORM.iter().find(|service| service.0 == name).expect("known").1);
         }
     }
 
@@ -294,11 +303,8 @@ impl Soak {
                 if !output.status.success() {
                     return Some(format!("{name} cannot be started: {}", String::from_utf8_lossy(&output.stderr)));
                 }
-                let mut waiting = vec![name];
-                while let Some(name) = waiting.pop() {
-                    self.wishes.insert(name, true);
-                    waiting.extend(PLATFORM.iter().find(|service| service.0 == name).expect("known").1);
-                }
+                self.may_have_been_started(name);
+                self.wishes.insert(name, true);
             }
         }
         let begun = Instant::now();
