@@ -20,7 +20,7 @@ use crate::cli::{self, ConsoleKind, Exit, HomePlaces, Purpose, Root, Session, Se
 use crate::config::{self, Environment, Fingerprint, Found};
 use crate::engine::handle::Handle;
 use crate::engine::operation::{Request, Targets, Verb};
-use crate::engine::ports::OutputSource;
+use crate::engine::ports::{OutputSource, UsageSource};
 use crate::engine::{self, Options, Ports};
 use crate::health::Prober;
 use crate::host::{Places, System};
@@ -49,6 +49,14 @@ impl Root for App {
     fn hidden(&self, name: &OsStr, arguments: &[OsString], _original_umask: u32) -> Option<ExitCode> {
         match name.to_str()? {
             ShimProgram::HIDDEN_ARGUMENT => Some(crate::shim::main()),
+            #[cfg(feature = "kubernetes")]
+            crate::backends::kubernetes::PLUGIN_ARGUMENT => {
+                let error = crate::backends::kubernetes::become_plugin(arguments);
+                let why =
+                    arguments.first().map_or_else(|| error.to_string(), |it| format!("{}: {error}", it.display()));
+                cli::Printer::of_process().error(&format!("{why}\n"));
+                Some(ExitCode::from(127))
+            }
             _ => demo::hidden(name, arguments),
         }
     }
@@ -145,6 +153,7 @@ async fn run_console(
             (ConsoleKind::Registry, None) | (ConsoleKind::Demo, _) => String::new(),
         },
         logs: Arc::new(tui::LogsByMode::new(session.layout, session.handle.clone(), session.output)),
+        usage: session.usage,
         desk: Arc::new(Desk { found, seen, environment: environment.clone() }),
         editor: tui::Editor::find(variable),
         own_log,
@@ -286,7 +295,7 @@ fn open(setup: &Setup, environment: &Environment, layout: Layout, probing: Probi
         Purpose::Observe => Tending::No,
         Purpose::Operate => Tending::Yes,
     };
-    let (ports, output) = ports(environment, &layout)?;
+    let Assembled { ports, output, usage } = ports(environment, &layout)?;
     let background = match setup.purpose {
         Purpose::Observe => Background::off(&layout),
         Purpose::Operate => {
@@ -294,11 +303,23 @@ fn open(setup: &Setup, environment: &Environment, layout: Layout, probing: Probi
         }
     };
     let handle = engine::spawn(registry.clone(), ports, Options { probing, tending, role: Role::Follower });
-    Ok(Opened { session: Session { registry: Arc::new(registry), handle, layout, output, background }, found, seen })
+    Ok(Opened {
+        session: Session { registry: Arc::new(registry), handle, layout, output, usage, background },
+        found,
+        seen,
+    })
 }
 
-/// The adapters of this build, and where the output of those services comes from that write no log file.
-fn ports(environment: &Environment, layout: &Layout) -> Result<(Ports, Arc<dyn OutputSource>), SetupError> {
+/// The adapters of this build.
+struct Assembled {
+    ports: Ports,
+    /// Where the output of those services comes from that write no log file.
+    output: Arc<dyn OutputSource>,
+    /// What services use of the machine.
+    usage: Arc<dyn UsageSource>,
+}
+
+fn ports(environment: &Environment, layout: &Layout) -> Result<Assembled, SetupError> {
     let unusable = |what: &str, error: std::io::Error| SetupError {
         message: format!("{what}: {error}"),
         remedy: Some("/proc must be mounted and readable".to_owned()),
@@ -314,11 +335,15 @@ fn ports(environment: &Environment, layout: &Layout) -> Result<(Ports, Arc<dyn O
         docker_host: variable("DOCKER_HOST"),
         kubeconfig: variable("KUBECONFIG"),
     };
-    let adapters =
-        Adapters { backend: ByMode::new().with(Mode::Binary, Arc::new(binary)), host: Arc::new(System::new(places)) };
+    let binary = Arc::new(binary);
+    let adapters = Adapters {
+        backend: ByMode::new().with(Mode::Binary, binary.clone()).with_usage(Mode::Binary, binary),
+        host: Arc::new(System::new(places)),
+    };
     let Adapters { backend, host } = adapters.with_engines(environment, layout);
     let backend = Arc::new(backend);
     let output: Arc<dyn OutputSource> = backend.clone();
+    let usage: Arc<dyn UsageSource> = backend.clone();
     let ports = Ports {
         backend,
         probe: Arc::new(Prober::new()),
@@ -326,7 +351,7 @@ fn ports(environment: &Environment, layout: &Layout) -> Result<(Ports, Arc<dyn O
         store: Arc::new(Records::new(layout)),
         logs: Arc::new(AllLogs::new(FileLogs::new(layout.clone()), Arc::clone(&output))),
     };
-    Ok((ports, output))
+    Ok(Assembled { ports, output, usage })
 }
 
 /// Keeps the registry for the console.

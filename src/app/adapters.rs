@@ -18,7 +18,10 @@ pub(super) struct Adapters {
 impl Adapters {
     /// With those of other engines that this build has.
     pub(super) fn with_engines(self, environment: &Environment, layout: &Layout) -> Self {
-        self.with_docker(environment, layout).with_compose(environment, layout).with_remote()
+        self.with_docker(environment, layout)
+            .with_compose(environment, layout)
+            .with_kubernetes(environment, layout)
+            .with_remote()
     }
 
     #[cfg(feature = "remote")]
@@ -47,8 +50,34 @@ impl Adapters {
         });
         Self {
             host: Arc::new(HostWithContainers::new(self.host, docker.clone())),
-            backend: self.backend.with_streams(Mode::Docker, Arc::new(docker)),
+            backend: self
+                .backend
+                .with_usage(Mode::Docker, Arc::new(docker.clone()))
+                // Its containers are containers like any other.
+                .with_usage(Mode::DockerCompose, Arc::new(docker.clone()))
+                .with_streams(Mode::Docker, Arc::new(docker)),
         }
+    }
+
+    #[cfg(feature = "kubernetes")]
+    fn with_kubernetes(self, environment: &Environment, layout: &Layout) -> Self {
+        use std::ffi::OsStr;
+
+        use crate::backends::kubernetes::{Access, KubernetesBackend, Pace, Settings};
+        use crate::model::Mode;
+
+        let access = Access {
+            kubeconfig: environment.variables.get(OsStr::new("KUBECONFIG")).cloned(),
+            home: environment.home.clone(),
+            program: None,
+        };
+        let kubernetes = KubernetesBackend::new(Settings { layout: layout.clone(), access, pace: Pace::default() });
+        Self { backend: self.backend.with_streams(Mode::Kubernetes, Arc::new(kubernetes)), ..self }
+    }
+
+    #[cfg(not(feature = "kubernetes"))]
+    fn with_kubernetes(self, _environment: &Environment, _layout: &Layout) -> Self {
+        self
     }
 
     #[cfg(not(feature = "docker"))]

@@ -9,8 +9,10 @@ use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::engine::ports::{Backend, BackendError, ErrorKind, Following, Output, OutputSource, Preparation, StopError};
-use crate::model::{Fact, Instance, Launch, Mode, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
+use crate::engine::ports::{
+    Backend, BackendError, ErrorKind, Following, Output, OutputSource, Preparation, StopError, UsageSource,
+};
+use crate::model::{Fact, Instance, Launch, Mode, Observed, ServiceId, ServiceSpec, StartHow, StopHow, Usage};
 use crate::preflight::Requirement;
 
 /// Hints of all adapters on their way to the engine.
@@ -22,6 +24,8 @@ pub struct ByMode {
     adapters: BTreeMap<Mode, Arc<dyn Backend>>,
     /// Those of them whose services write to no log file of ours.
     streams: BTreeMap<Mode, Arc<dyn OutputSource>>,
+    /// Those of them whose services' use of the machine can be told.
+    usages: BTreeMap<Mode, Arc<dyn UsageSource>>,
     /// Carry hints; they end with this.
     carriers: Mutex<JoinSet<()>>,
 }
@@ -46,6 +50,13 @@ impl ByMode {
         self.with(mode, adapter)
     }
 
+    /// With this one to tell what services of `mode` use.
+    #[must_use]
+    pub fn with_usage(mut self, mode: Mode, source: Arc<dyn UsageSource>) -> Self {
+        self.usages.insert(mode, source);
+        self
+    }
+
     fn of(&self, spec: &ServiceSpec) -> Result<&dyn Backend, BackendError> {
         let mode = spec.deployment.mode();
         self.adapters.get(&mode).map(AsRef::as_ref).ok_or_else(|| unsupported(mode))
@@ -61,6 +72,15 @@ impl fmt::Debug for ByMode {
 impl OutputSource for ByMode {
     fn output(&self, spec: &ServiceSpec, n_lines: usize, following: Following) -> Option<mpsc::Receiver<Vec<Output>>> {
         self.streams.get(&spec.deployment.mode())?.output(spec, n_lines, following)
+    }
+}
+
+impl UsageSource for ByMode {
+    fn usage<'a>(&'a self, spec: &'a ServiceSpec, instance: &'a Instance) -> BoxFuture<'a, Option<Usage>> {
+        match self.usages.get(&spec.deployment.mode()) {
+            Some(source) => source.usage(spec, instance),
+            None => std::future::ready(None).boxed(),
+        }
     }
 }
 
@@ -108,6 +128,10 @@ impl Backend for ByMode {
             Ok(backend) => backend.start_if(spec, is_wanted),
             Err(error) => std::future::ready(Err(error)).boxed(),
         }
+    }
+
+    fn restarts_in_place(&self, spec: &ServiceSpec) -> bool {
+        self.of(spec).is_ok_and(|backend| backend.restarts_in_place(spec))
     }
 
     fn stop<'a>(

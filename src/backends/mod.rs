@@ -8,6 +8,10 @@ pub mod compose;
 mod containers;
 #[cfg(feature = "docker")]
 pub mod docker;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
+#[cfg(any(feature = "docker", feature = "kubernetes"))]
+mod lock;
 #[cfg(feature = "remote")]
 pub mod remote;
 

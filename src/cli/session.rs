@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::print::Printer;
 use super::program::Program;
 use crate::engine::handle::Handle;
-use crate::engine::ports::OutputSource;
+use crate::engine::ports::{OutputSource, UsageSource};
 use crate::model::Registry;
 use crate::report::Style;
 use crate::store::Layout;
@@ -53,6 +53,8 @@ pub struct Session {
     pub layout: Layout,
     /// Where the output of services comes from that write to no log file of ours.
     pub output: Arc<dyn OutputSource>,
+    /// What services use of the machine.
+    pub usage: Arc<dyn UsageSource>,
     /// The way to a `supervise` in the background.
     pub background: Background,
 }

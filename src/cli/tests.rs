@@ -71,6 +71,7 @@ impl Typist {
                 handle,
                 layout,
                 output: Arc::new(crate::engine::ports::NoOutput),
+                usage: Arc::new(crate::engine::ports::NoUsage),
             },
             world,
             _home: home,

@@ -143,6 +143,8 @@ pub(super) struct Actor {
     roles: watch::Receiver<Role>,
     /// How the coming launch is meant, by the strongest of those who asked for it.
     start_how: StartHow,
+    /// Whether the newest launch replaces what runs.
+    is_replacing: bool,
     /// What the launch that is under way fetches first.
     preparation: Option<Fetching>,
     /// While it is launched for nobody: whether somebody asked for it meanwhile.
@@ -181,6 +183,7 @@ impl Actor {
             crowd,
             is_counted_as_starting: false,
             start_how: StartHow::default(),
+            is_replacing: false,
             preparation: None,
             cause: Cause::Outside,
             start_news: Vec::new(),
@@ -230,11 +233,16 @@ impl Actor {
                 // A start for nobody was dropped in the moment in which a person joined it.
                 Heard::Task(Ok(Input::LaunchGivenUp)) if self.take_joined() => self.perform(Effect::Launch),
                 Heard::Task(Ok(input)) => {
+                    let is_failure = matches!(input, Input::LaunchFailed { .. });
                     if matches!(input, Input::Launched(_)) {
                         // Its end may have been hinted at, and looked at, before the launch was known here.
                         self.hint.notify_one();
                     }
                     self.take(input);
+                    if is_failure && self.is_replacing {
+                        // What was to be replaced still runs.
+                        self.hint.notify_one();
+                    }
                 }
                 Heard::Task(Err(error)) => self.task_failed(&error),
                 Heard::Hint => {
@@ -272,7 +280,10 @@ impl Actor {
                 if let Some(joined) = self.joined.as_ref().filter(|_| cause != Cause::Recovery) {
                     joined.store(true, Ordering::SeqCst);
                 }
-                self.take(Input::StartRequested { on });
+                self.take(match how {
+                    StartHow::InPlace => Input::RestartRequested,
+                    StartHow::AsItIs | StartHow::Anew => Input::StartRequested { on },
+                });
             }
             Order::DependencyReady(id) => self.take(Input::DependencyReady(id)),
             Order::AbandonStart => {
@@ -397,6 +408,7 @@ impl Actor {
                 self.joined = for_recovery.is_some().then(|| Arc::clone(&joined));
                 let (news, words) = Preparation::new();
                 let given_up = CancellationToken::new();
+                self.is_replacing = how == StartHow::InPlace;
                 self.preparation = Some(Fetching { words, given_up: given_up.clone(), is_told: false });
                 self.tasks.spawn(async move {
                     let prepared = tokio::select! {
@@ -687,7 +699,7 @@ pub(super) fn is_own(launch: &Launch) -> bool {
 pub(super) fn is_ready(service: &ServiceSnapshot) -> bool {
     match &service.state {
         ServiceState::Running { health, .. } => match service.spec.health_check.check {
-            crate::model::Check::None => true,
+            crate::model::Check::None => *health != Health::Unhealthy,
             crate::model::Check::Http { .. }
             | crate::model::Check::Tcp { .. }
             | crate::model::Check::Command { .. }

@@ -37,7 +37,9 @@ async fn what_waited_for_a_dependency_in_vain_is_started_when_that_is_well_by_wh
     let asked = engine(&world, chain());
     start_in_vain(&world, &asked).await;
     let noted = |snapshot: &Snapshot| {
-        snapshot.service("web").is_some_and(|web| web.notes.iter().any(|note| note.contains("as soon as cache is well")))
+        snapshot
+            .service("web")
+            .is_some_and(|web| web.notes.iter().any(|note| note.contains("as soon as cache is well")))
     };
     wait_for(&asked, noted).await;
     gets_well(&world, "db").await;

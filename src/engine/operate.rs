@@ -225,6 +225,7 @@ impl Drive {
         }
         let steps = self.open_steps();
         let mut waiting: HashMap<ServiceId, HashSet<ServiceId>> = HashMap::new();
+        let mut held: HashSet<ServiceId> = HashSet::new();
         for step in &steps {
             let on: Vec<ServiceId> = step
                 .after
@@ -239,11 +240,13 @@ impl Drive {
             {
                 self.tell_found_running(&step.service, instance);
             }
-            self.order(
-                &step.service,
-                Order::Start { on, how: self.start_how(step), cause: self.cause(), news: self.news.clone() },
-            )
-            .await;
+            let how = self.start_how(step);
+            if how == StartHow::InPlace && !on.is_empty() {
+                // It goes on running until what it needs is back.
+                held.insert(step.service.clone());
+                continue;
+            }
+            self.order_start(&step.service, on, how).await;
         }
         let roles: HashMap<ServiceId, Role> = steps.iter().map(|step| (step.service.clone(), step.role)).collect();
         let mut open: HashSet<ServiceId> = roles.keys().filter(|id| !self.ended.contains_key(*id)).cloned().collect();
@@ -273,14 +276,37 @@ impl Drive {
                 News::StartEnded(end) => {
                     open.remove(&id);
                     self.start_ended(&id, end, &steps, &mut waiting).await;
+                    let is_free = |id: &ServiceId| waiting.get(id).is_none_or(HashSet::is_empty);
+                    let free: Vec<ServiceId> =
+                        held.iter().filter(|id| is_free(id) && !self.ended.contains_key(*id)).cloned().collect();
+                    for id in free {
+                        held.remove(&id);
+                        self.order_start(&id, Vec::new(), StartHow::InPlace).await;
+                    }
+                    open.retain(|id| !(held.contains(id) && self.ended.contains_key(id)));
                 }
                 News::StopEnded(_) => {}
             }
         }
     }
 
+    async fn order_start(&mut self, id: &ServiceId, on: Vec<ServiceId>, how: StartHow) {
+        self.order(id, Order::Start { on, how, cause: self.cause(), news: self.news.clone() }).await;
+    }
+
+    /// Whether a restart leaves it running, and has its own engine replace what runs.
+    fn is_replaced_in_place(&self, step: &Step) -> bool {
+        step.action == StepAction::Restart
+            && self
+                .service(&step.service)
+                .is_some_and(|it| it.state.is_alive() && self.on.ports.backend.restarts_in_place(&it.spec))
+    }
+
     /// With `--force`, a target is made anew; what it needs is not (R137).
     fn start_how(&self, step: &Step) -> StartHow {
+        if self.is_replaced_in_place(step) {
+            return StartHow::InPlace;
+        }
         match (self.on.plan.request.verb, step.role) {
             (Verb::StartUnchecked | Verb::StartOrRestart, Role::Target) => StartHow::Anew,
             (Verb::StartUnchecked | Verb::StartOrRestart, Role::Dependency)
@@ -384,6 +410,7 @@ impl Drive {
             .open_steps()
             .into_iter()
             .filter(|step| step.action == StepAction::Restart && self.is_alive(&step.service))
+            .filter(|step| !self.is_replaced_in_place(step))
             .collect();
         let members: HashSet<ServiceId> = steps.iter().map(|step| step.service.clone()).collect();
         let mut needed_by: HashMap<ServiceId, Vec<ServiceId>> = HashMap::new();

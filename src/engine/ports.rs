@@ -7,8 +7,8 @@ use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::{mpsc, watch};
 
 use crate::model::{
-    Check, Debt, Event, Fact, HealthHistory, Instance, Launch, Observed, ProbeOutcome, Sample, ServiceId, ServiceSpec,
-    StartHow, StopHow,
+    Check, Debt, Event, Fact, HealthHistory, HostPort, Instance, Launch, Observed, ProbeOutcome, Sample, ServiceId,
+    ServiceSpec, StartHow, StopHow, Usage,
 };
 use crate::preflight::{Conflict, PortHolder, Requirement, Survey, Surveyed};
 
@@ -55,6 +55,12 @@ pub trait Backend: Send + Sync {
         is_wanted: &'a (dyn Fn() -> bool + Send + Sync),
     ) -> BoxFuture<'a, Result<Option<Launch>, BackendError>> {
         Box::pin(async move { if is_wanted() { self.start(spec, StartHow::AsItIs).await.map(Some) } else { Ok(None) } })
+    }
+
+    /// Whether a restart of this service, while it runs, is left to its own engine, which replaces what runs bit by bit: then no stop is
+    /// asked for, and [`Backend::start`] is called with [`StartHow::InPlace`].
+    fn restarts_in_place(&self, _spec: &ServiceSpec) -> bool {
+        false
     }
 
     /// Makes the whole tree of the instance go away, and keeps anything from bringing it back.
@@ -187,8 +193,8 @@ pub trait Host: Send + Sync {
     /// Which of `names` run here without being registered: as a process, a systemd unit, a container (A52).
     fn running_strangers<'a>(&'a self, names: &'a [String]) -> BoxFuture<'a, Vec<Conflict>>;
 
-    /// Who listens on which of these loopback TCP ports; those that nobody listens on are left out. One look for all of them.
-    fn port_holders<'a>(&'a self, ports: &'a [u16]) -> BoxFuture<'a, HashMap<u16, PortHolder>>;
+    /// Who has which of these ports on the loopback interface; those that nobody has are left out. One look for all of them.
+    fn port_holders<'a>(&'a self, ports: &'a [HostPort]) -> BoxFuture<'a, HashMap<HostPort, PortHolder>>;
 
     /// Everything about the machine as a whole that keeps services from starting or surviving; `None` when it could not be looked at.
     /// May take seconds where something does not answer; leaves nothing behind.
@@ -228,6 +234,22 @@ pub trait OutputSource: std::fmt::Debug + Send + Sync {
     /// Its newest `n_lines`, in batches of which the first may be empty, then, when it is followed, what comes, across restarts, until
     /// the receiver is dropped. `None` for a service whose log is a file, or cannot be had. Called on a runtime with I/O and time.
     fn output(&self, spec: &ServiceSpec, n_lines: usize, following: Following) -> Option<mpsc::Receiver<Vec<Output>>>;
+}
+
+/// What services use of the machine, for the faces.
+pub trait UsageSource: std::fmt::Debug + Send + Sync {
+    /// Asked once, cheaply; `None` where it is not known, or the instance has gone. Nothing is kept up for a later question. Cancel safe.
+    fn usage<'a>(&'a self, spec: &'a ServiceSpec, instance: &'a Instance) -> BoxFuture<'a, Option<Usage>>;
+}
+
+/// A source for a program that shows none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoUsage;
+
+impl UsageSource for NoUsage {
+    fn usage<'a>(&'a self, _: &'a ServiceSpec, _: &'a Instance) -> BoxFuture<'a, Option<Usage>> {
+        std::future::ready(None).boxed()
+    }
 }
 
 /// Whether a reader stays when it has read what is there.

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use super::handle::Inspection;
 use super::supervisor::Ports;
 use crate::graph::Graph;
-use crate::model::{Instance, Mode, ServiceId, ServiceSnapshot, ServiceSpec, Snapshot};
+use crate::model::{HostPort, Instance, Mode, ServiceId, ServiceSnapshot, ServiceSpec, Snapshot};
 use crate::preflight::{
     Conflict, ConflictKind, DependencyFact, Facts, Finding, Platform, PortFact, PortHolder, Requirement, Surveyed,
     Verdict, judge, judge_circumstances, judge_requirements,
@@ -98,19 +98,19 @@ async fn facts_of_all(
     all
 }
 
-async fn taken_ports(services: &[&ServiceSnapshot], ports: &Ports) -> HashMap<u16, PortHolder> {
-    let wanted: Vec<u16> = services.iter().flat_map(|service| wanted_ports(&service.spec)).collect();
+async fn taken_ports(services: &[&ServiceSnapshot], ports: &Ports) -> HashMap<HostPort, PortHolder> {
+    let wanted: Vec<HostPort> = services.iter().flat_map(|service| wanted_ports(&service.spec)).collect();
     ports.host.port_holders(&wanted).await
 }
 
 /// A port that is held by the service itself is no conflict (R187).
 fn port_facts(
     service: &ServiceSnapshot,
-    taken: &HashMap<u16, PortHolder>,
+    taken: &HashMap<HostPort, PortHolder>,
     snapshot: &Snapshot,
     ports: &Ports,
 ) -> Vec<PortFact> {
-    let fact = |port: u16| {
+    let fact = |port: HostPort| {
         let holder = taken.get(&port)?;
         if holds(service, port, holder, ports) {
             return None;
@@ -120,21 +120,25 @@ fn port_facts(
     wanted_ports(&service.spec).filter_map(fact).collect()
 }
 
-fn port_fact(port: u16, holder: &PortHolder, snapshot: &Snapshot, ports: &Ports) -> PortFact {
+fn port_fact(port: HostPort, holder: &PortHolder, snapshot: &Snapshot, ports: &Ports) -> PortFact {
     let owner = snapshot.services.iter().find(|other| holds(other, port, holder, ports));
     PortFact { port, holder: holder.clone(), service: owner.map(|owner| owner.id().clone()) }
 }
 
-fn wanted_ports(spec: &ServiceSpec) -> impl Iterator<Item = u16> + use<> {
+fn wanted_ports(spec: &ServiceSpec) -> impl Iterator<Item = HostPort> + use<> {
     spec.host_ports().into_iter().take(MAX_PORTS)
 }
 
 /// Whether it is this service that holds the port.
-fn holds(service: &ServiceSnapshot, port: u16, holder: &PortHolder, ports: &Ports) -> bool {
+fn holds(service: &ServiceSnapshot, port: HostPort, holder: &PortHolder, ports: &Ports) -> bool {
     let Some(running) = service.state.instance() else { return false };
     match running {
         // Its engine holds what it publishes: it would not run otherwise.
-        Instance::Container { .. } => service.spec.published_tcp_ports().any(|published| published.contains(&port)),
+        Instance::Container { .. } => service
+            .spec
+            .published_ports()
+            .iter()
+            .any(|it| it.protocol == port.protocol && it.host.contains(&port.number)),
         Instance::Process(_) | Instance::Deployment { .. } | Instance::Endpoint(_) => {
             holder.pid.zip(running.pid()).is_some_and(|(pid, top)| ports.host.is_descendant(pid, top))
         }

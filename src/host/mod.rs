@@ -8,6 +8,7 @@ mod ports;
 pub mod process;
 mod survey;
 mod system;
+pub mod usage;
 
 pub use survey::Places;
 pub use system::System;

@@ -1,4 +1,4 @@
-//! Who listens on a loopback TCP port.
+//! Who has a port of the loopback interface.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -8,23 +8,33 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::names;
+use crate::model::{HostPort, Protocol};
 use crate::preflight::PortHolder;
 
 /// `TCP_LISTEN` of the kernel's `tcp_states.h`, as `/proc/net/tcp` prints it.
 const LISTEN: &str = "0A";
+/// `TCP_CLOSE`, which is what a UDP socket is as long as it is not connected to one other (`udp_seq_show` and `udp_disconnect`).
+const UNCONNECTED: &str = "07";
 
-/// Those that listen on `ports` for connections from this machine. PID and program unknown where the process belongs to somebody else.
+/// Those that have `ports` for what comes from this machine. PID and program unknown where the process belongs to somebody else. SCTP is
+/// left to those who use it.
 ///
-/// The kernel's table is read rather than the port bound for a test: that would keep it from a service that starts at this moment.
-/// It is read once for all ports, since reading it makes the kernel walk through all connections of the machine.
-pub(super) fn holders(proc: &Path, ports: &[u16]) -> HashMap<u16, PortHolder> {
-    let mut inodes: HashMap<u16, Vec<u64>> = HashMap::new();
-    for found in ["net/tcp", "net/tcp6"].iter().flat_map(|table| listeners(&proc.join(table))) {
-        if ports.contains(&found.port) && is_local(found.address) {
-            inodes.entry(found.port).or_default().push(found.inode);
+/// The kernel's tables are read rather than the port bound for a test: that would keep it from a service that starts at this moment.
+/// Each is read once for all ports, since reading it makes the kernel walk through all connections of the machine.
+pub(super) fn holders(proc: &Path, ports: &[HostPort]) -> HashMap<HostPort, PortHolder> {
+    let mut inodes: HashMap<HostPort, Vec<u64>> = HashMap::new();
+    for (protocol, tables) in [(Protocol::Tcp, ["net/tcp", "net/tcp6"]), (Protocol::Udp, ["net/udp", "net/udp6"])] {
+        if !ports.iter().any(|port| port.protocol == protocol) {
+            continue;
+        }
+        for found in tables.iter().flat_map(|table| sockets(&proc.join(table), protocol)) {
+            let port = HostPort { protocol, number: found.port };
+            if ports.contains(&port) && is_local(found.address) {
+                inodes.entry(port).or_default().push(found.inode);
+            }
         }
     }
-    let name = |(port, inodes): (u16, Vec<u64>)| {
+    let name = |(port, inodes): (HostPort, Vec<u64>)| {
         let pid = owner(proc, &inodes);
         let program = pid.and_then(|pid| names::program_name(proc, pid));
         (port, PortHolder { pid, program })
@@ -32,34 +42,39 @@ pub(super) fn holders(proc: &Path, ports: &[u16]) -> HashMap<u16, PortHolder> {
     inodes.into_iter().map(name).collect()
 }
 
-/// The listening sockets of a table; none where there is no such table. They come before all others
-/// (`tcp_seq_start` of the kernel's `tcp_ipv4.c`), so reading ends at the first line of another kind.
-fn listeners(table: &Path) -> Vec<Listener> {
+/// The sockets of a table that hold their port; none where there is no such table.
+fn sockets(table: &Path, protocol: Protocol) -> Vec<Socket> {
     let Ok(table) = File::open(table) else { return Vec::new() };
     let lines = BufReader::new(table).lines().map_while(Result::ok).skip(1);
-    lines
-        .take_while(|line| line.split_ascii_whitespace().nth(3) == Some(LISTEN))
-        .filter_map(|line| listener(&line))
-        .collect()
+    match protocol {
+        // Listeners come before all others (`tcp_seq_start` of the kernel's `tcp_ipv4.c`), so reading ends at the first line of
+        // another kind.
+        Protocol::Tcp => lines
+            .take_while(|line| line.split_ascii_whitespace().nth(3) == Some(LISTEN))
+            .filter_map(|line| socket(&line, LISTEN))
+            .collect(),
+        Protocol::Udp | Protocol::Sctp => lines.filter_map(|line| socket(&line, UNCONNECTED)).collect(),
+    }
 }
 
-/// A line of the table: a listening socket.
-struct Listener {
+/// A line of the table.
+struct Socket {
     address: IpAddr,
     port: u16,
     inode: u64,
 }
 
-/// Fields 2, 4 and 10 of a line of `/proc/net/tcp` (proc_net_tcp.rst); `None` for the heading and for sockets that don't listen.
-fn listener(line: &str) -> Option<Listener> {
+/// Fields 2, 4 and 10 of a line of `/proc/net/tcp` (proc_net_tcp.rst), which `/proc/net/udp` shares; `None` for the heading and for
+/// sockets in another state.
+fn socket(line: &str, state: &str) -> Option<Socket> {
     let mut fields = line.split_ascii_whitespace();
     let local = fields.nth(1)?;
-    if fields.nth(1)? != LISTEN {
+    if fields.nth(1)? != state {
         return None;
     }
     let inode = fields.nth(5)?.parse().ok()?;
     let (address, port) = local.split_once(':')?;
-    Some(Listener { address: address_of(address)?, port: u16::from_str_radix(port, 16).ok()?, inode })
+    Some(Socket { address: address_of(address)?, port: u16::from_str_radix(port, 16).ok()?, inode })
 }
 
 /// The table prints addresses as 32-bit words in the machine's own byte order.
@@ -100,12 +115,14 @@ fn owner(proc: &Path, inodes: &[u64]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::holders;
+    use crate::model::{HostPort, Protocol};
     use crate::preflight::PortHolder;
     use std::fs;
-    use std::net::TcpListener;
+    use std::net::{TcpListener, UdpSocket};
     use std::path::Path;
 
     fn holder(proc: &Path, port: u16) -> Option<PortHolder> {
+        let port = HostPort::tcp(port);
         holders(proc, &[port]).remove(&port)
     }
 
@@ -113,10 +130,10 @@ mod tests {
     fn several_ports_are_looked_up_at_once() {
         let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
         let (one, two, closed) = (listen(), listen(), listen());
-        let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
+        let port = |listener: &TcpListener| HostPort::tcp(listener.local_addr().unwrap().port());
         let ports = [port(&one), port(&closed), port(&two)];
         drop(closed);
-        let mut found: Vec<u16> = holders(Path::new("/proc"), &ports).into_keys().collect();
+        let mut found: Vec<HostPort> = holders(Path::new("/proc"), &ports).into_keys().collect();
         found.sort_unstable();
         let mut expected = vec![ports[0], ports[2]];
         expected.sort_unstable();
@@ -163,5 +180,21 @@ mod tests {
         assert_eq!(holder(proc.path(), 9091), None);
         fs::write(proc.path().join("net/tcp"), line(u32::from_ne_bytes([192, 0, 2, 1]), 9090)).unwrap();
         assert_eq!(holder(proc.path(), 9090), None);
+    }
+
+    #[test]
+    fn a_udp_port_is_another_port_than_the_tcp_port_of_its_number() {
+        for address in ["127.0.0.1:0", "0.0.0.0:0"] {
+            let socket = UdpSocket::bind(address).unwrap();
+            let number = socket.local_addr().unwrap().port();
+            let (udp, tcp) = (HostPort { protocol: Protocol::Udp, number }, HostPort::tcp(number));
+            let found = holders(Path::new("/proc"), &[udp, tcp]);
+            assert_eq!(found.get(&udp).and_then(|holder| holder.pid), Some(std::process::id()), "{address}");
+            assert_eq!(found.get(&tcp), None);
+            // One that speaks to a single other is somebody's question on its way: gone in a moment.
+            socket.connect("127.0.0.1:9").unwrap();
+            assert!(socket.local_addr().unwrap().ip().is_loopback());
+            assert_eq!(holders(Path::new("/proc"), &[udp]).get(&udp), None);
+        }
     }
 }

@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use super::survey::{self, Places};
 use super::{names, ports};
 use crate::engine::ports::Host;
+use crate::model::HostPort;
 use crate::preflight::{Conflict, PortHolder, Survey, Surveyed};
 
 /// This machine, seen through `/proc` and the cgroup tree. Cheap to make and to clone; keeps nothing open.
@@ -35,7 +36,7 @@ impl Host for System {
         Box::pin(off_thread("running processes", move || names::running(&this.proc, &this.cgroups, &names)))
     }
 
-    fn port_holders<'a>(&'a self, ports: &'a [u16]) -> BoxFuture<'a, HashMap<u16, PortHolder>> {
+    fn port_holders<'a>(&'a self, ports: &'a [HostPort]) -> BoxFuture<'a, HashMap<HostPort, PortHolder>> {
         if ports.is_empty() {
             return Box::pin(std::future::ready(HashMap::new()));
         }

@@ -34,8 +34,11 @@ pub fn admit_start(state: &ServiceState, checked: Checked) -> Admission {
     match state {
         ServiceState::Unknown { .. } => Admission::Denied(Denial::StateUnknown),
         ServiceState::Running { health, .. } => match (checked, health) {
-            (Checked::No, _) | (Checked::Yes, Health::Healthy) => Admission::AlreadySo,
-            (Checked::Yes, Health::Unknown | Health::Unhealthy) => Admission::Accepted,
+            (Checked::No, Health::Unknown | Health::Healthy) | (Checked::Yes, Health::Healthy) => Admission::AlreadySo,
+            // Without a check, this is the word of its own engine.
+            (Checked::No, Health::Unhealthy) | (Checked::Yes, Health::Unknown | Health::Unhealthy) => {
+                Admission::Accepted
+            }
         },
         ServiceState::Stopped
         | ServiceState::Waiting { .. }

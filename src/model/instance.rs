@@ -28,18 +28,40 @@ pub enum Instance {
         /// When this run began, in the engine's own words.
         run: String,
     },
-    /// A Deployment at one generation.
+    /// A Deployment with one template of its pods. How many there are of them does not make it another one.
     Deployment {
-        /// Namespace and name.
+        /// The kubeconfig's context, which names cluster and user.
+        context: String,
+        /// The namespace.
+        namespace: String,
+        /// Its name.
         name: String,
-        /// `metadata.generation`.
-        generation: i64,
+        /// `metadata.uid`.
+        uid: String,
+        /// A number for the template.
+        template: u64,
     },
     /// An endpoint that answers.
     Endpoint(String),
 }
 
 impl Instance {
+    /// Whether it is up as soon as it exists. Where it is not, its own engine says when it is.
+    pub fn is_up_at_once(&self) -> bool {
+        match self {
+            Self::Process(_) | Self::Container { .. } | Self::Endpoint(_) => true,
+            Self::Deployment { .. } => false,
+        }
+    }
+
+    /// Where it is, where a mistake about that would be grave: `context kind-dev, namespace platform`.
+    pub fn place(&self) -> Option<String> {
+        match self {
+            Self::Deployment { context, namespace, .. } => Some(format!("context {context}, namespace {namespace}")),
+            Self::Process(_) | Self::Container { .. } | Self::Endpoint(_) => None,
+        }
+    }
+
     /// The PID, where there is one.
     pub fn pid(&self) -> Option<u32> {
         match self {
@@ -55,7 +77,9 @@ impl fmt::Display for Instance {
         match self {
             Self::Process(identity) => write!(f, "PID {}", identity.pid),
             Self::Container { id, .. } => write!(f, "container {}", id.get(..12).unwrap_or(id)),
-            Self::Deployment { name, .. } => write!(f, "deployment {name}"),
+            Self::Deployment { context, namespace, name, .. } => {
+                write!(f, "deployment {name}, context {context}, namespace {namespace}")
+            }
             Self::Endpoint(url) => write!(f, "endpoint {url}"),
         }
     }

@@ -18,6 +18,7 @@ mod secret;
 mod snapshot;
 mod spec;
 mod state;
+mod usage;
 
 pub use diagnostic::{Code, Diagnostic, Place, Related, Severity};
 pub use diff::{EDITED_NOTE, FieldDiff, RegistryDiff, ServiceDiff, TakesEffect};
@@ -28,8 +29,8 @@ pub use history::{HISTORY_LENGTH, HealthHistory, Sample, Statistics, Window};
 pub use id::{InvalidName, ServiceId};
 pub use instance::{Ending, ExitRecord, Instance, ProcessIdentity};
 pub use leadership::{Leader, LeaderKind, Leadership};
-pub use observation::{Debt, Guardian, Launch, LaunchOrigin, Observed, Presence, StartHow, StopHow};
-pub use published_port::{Protocol, PublishedPort};
+pub use observation::{Debt, Guardian, Launch, LaunchOrigin, Observed, Presence, Serves, StartHow, StopHow};
+pub use published_port::{HostPort, Protocol, PublishedPort};
 pub use registry::{AutoSupervise, Registry, RegistrySource};
 pub use secret::Secret;
 pub use snapshot::{Role, ServiceSnapshot, Snapshot};
@@ -38,3 +39,4 @@ pub use spec::{
     RestartOnFailure, ServiceKind, ServiceSpec, Startup, is_loopback_url,
 };
 pub use state::{FailureReason, Intent, ServiceState, StateKind};
+pub use usage::Usage;

@@ -35,6 +35,15 @@ pub enum Presence {
         /// Whether its guardian lives; when not, `Backend::tend` replaces it.
         guardian: Guardian,
     },
+    /// It was told to run, and not all of it is there yet: its own engine says when it is.
+    Arriving {
+        /// What comes.
+        instance: Instance,
+        /// When it came to be.
+        since: Instant,
+        /// Whether a part of it, or what it replaces, answers meanwhile.
+        serves: Serves,
+    },
     /// It was told to stop and is not gone.
     Leaving {
         /// What still runs.
@@ -56,6 +65,15 @@ pub enum Presence {
         /// Why.
         reason: FailureReason,
     },
+}
+
+/// Whether something answers while an instance arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Serves {
+    /// It does: this is a change of something that runs.
+    Yes,
+    /// Nothing does.
+    No,
 }
 
 /// Whether the one that watches over an instance (the shim of a binary-mode service) lives.
@@ -85,6 +103,9 @@ pub enum StartHow {
     AsItIs,
     /// It is made anew in any case: what `--force` says.
     Anew,
+    /// What runs is replaced by its own engine, without a time in which nothing runs: a restart of a service whose mode can do that
+    /// (`Backend::restarts_in_place`).
+    InPlace,
 }
 
 /// The result of a start.

@@ -1,5 +1,6 @@
 //! Docker's short syntax for published ports, `[ip:]host:container[/protocol]`, each port possibly a range.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
@@ -25,6 +26,32 @@ impl Protocol {
     }
 }
 
+/// A port of this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostPort {
+    /// Ports of different protocols do not meet.
+    pub protocol: Protocol,
+    /// From 1.
+    pub number: u16,
+}
+
+impl HostPort {
+    /// A port that is connected to.
+    pub fn tcp(number: u16) -> Self {
+        Self { protocol: Protocol::Tcp, number }
+    }
+}
+
+impl fmt::Display for HostPort {
+    /// `8080`, `53/udp`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.protocol {
+            Protocol::Tcp => write!(f, "{}", self.number),
+            Protocol::Udp | Protocol::Sctp => write!(f, "{}/{}", self.number, self.protocol.as_str()),
+        }
+    }
+}
+
 /// One published port, or a range of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedPort {
@@ -39,6 +66,12 @@ pub struct PublishedPort {
 }
 
 impl PublishedPort {
+    /// Each of them.
+    pub fn host_ports(&self) -> impl Iterator<Item = HostPort> + use<> {
+        let protocol = self.protocol;
+        self.host.clone().map(move |number| HostPort { protocol, number })
+    }
+
     /// Reads one entry.
     ///
     /// # Errors

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Protocol, PublishedPort, Secret, ServiceId};
+use super::{HostPort, PublishedPort, Secret, ServiceId};
 
 /// One service as the registry describes it.
 #[derive(Debug, Clone, PartialEq)]
@@ -343,14 +342,11 @@ impl ServiceSpec {
         }
     }
 
-    /// Those of them that are TCP, as ranges of this host's ports.
-    pub fn published_tcp_ports(&self) -> impl Iterator<Item = RangeInclusive<u16>> + use<> {
-        self.published_ports().into_iter().filter(|port| port.protocol == Protocol::Tcp).map(|port| port.host)
-    }
-
-    /// The TCP ports of this host that nobody else may hold when it starts (A54): its loopback check's, and those it publishes.
-    pub fn host_ports(&self) -> BTreeSet<u16> {
-        self.published_tcp_ports().flatten().chain(self.health_port()).collect()
+    /// The ports of this host that nobody else may hold when it starts (A54): its loopback check's, and those it publishes.
+    pub fn host_ports(&self) -> BTreeSet<HostPort> {
+        let published = self.published_ports();
+        let published = published.iter().flat_map(PublishedPort::host_ports);
+        published.chain(self.health_port().map(HostPort::tcp)).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::model::ServiceId;
+use crate::model::{HostPort, ServiceId};
 
 /// Everything that was gathered about one service that is about to start.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -91,7 +91,7 @@ pub enum Requirement {
     /// A port of this host that its containers publish and that somebody holds.
     PublishedPort {
         /// The port.
-        port: u16,
+        port: HostPort,
         /// Who holds it.
         holder: PortHolder,
     },
@@ -108,6 +108,29 @@ pub enum Requirement {
         answer: Result<String, (String, Option<String>)>,
         /// Whether something that it needs may be the way to it, and perhaps does not run yet.
         may_come: bool,
+    },
+    /// The cluster that runs Deployments.
+    Cluster {
+        /// Which, and where in it: `context kind-dev, namespace platform (https://…)`.
+        place: String,
+        /// Why it cannot be used, if so: a sentence, and what to do.
+        problem: Option<(String, String)>,
+        /// Whether there is a usable kubeconfig.
+        is_configured: bool,
+    },
+    /// Something in the cluster that is missing or not allowed.
+    ClusterObject {
+        /// A sentence.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The manifests of a Deployment.
+    Manifests {
+        /// A file or a directory.
+        path: PathBuf,
+        /// Why they cannot be used, if so, with file, line and column.
+        problem: Option<String>,
     },
     /// The mode is known but cannot act in this version.
     UnsupportedMode {
@@ -137,7 +160,7 @@ pub enum FileFact {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortFact {
     /// The port.
-    pub port: u16,
+    pub port: HostPort,
     /// Who holds it.
     pub holder: PortHolder,
     /// The registered service that this is a process of, if it is one.

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{
     CheckKind, Conflict, ConflictKind, DependencyFact, Facts, FileFact, Finding, PortFact, Requirement, Verdict,
 };
-use crate::model::ServiceSpec;
+use crate::model::{Protocol, ServiceSpec};
 
 /// Judges everything that is known about a start: findings in the order prerequisites, conflicts, dependencies (R168), good ones
 /// included, so that the check process can be shown (O15).
@@ -96,6 +96,28 @@ fn judge_requirement(requirement: &Requirement) -> Option<Finding> {
             message: format!("Endpoint cannot be reached: {url}: {why}"),
             remedy: Some(remedy.clone().unwrap_or_else(|| "start it where it runs, or check `endpoint`".to_owned())),
         }),
+        Requirement::Cluster { place, problem: None, .. } => {
+            Some(passed(CheckKind::Prerequisites, format!("Kubernetes cluster accessible: {place}")))
+        }
+        Requirement::Cluster { problem: Some((cause, remedy)), is_configured, .. } => {
+            // The guide speaks of kubectl, whose configuration is what is read (M23).
+            let message = if *is_configured {
+                "Kubernetes cluster is not accessible"
+            } else {
+                "kubectl is not installed or not configured"
+            };
+            Some(failed(CheckKind::Prerequisites, message.to_owned(), format!("{cause}: {remedy}")))
+        }
+        Requirement::ClusterObject { problem, remedy } => {
+            Some(failed(CheckKind::Prerequisites, problem.clone(), remedy.clone()))
+        }
+        Requirement::Manifests { path, problem } => problem.as_ref().map(|problem| {
+            failed(
+                CheckKind::Prerequisites,
+                format!("Manifests cannot be used: {problem}"),
+                format!("correct it, or `manifests_path` in the registry ({})", path.display()),
+            )
+        }),
         Requirement::UnsupportedMode { mode } => Some(failed(
             CheckKind::Prerequisites,
             format!("Deployment mode is not supported yet: {mode}"),
@@ -159,6 +181,10 @@ fn judge_file(path: &Path, field: &str, found: &FileFact) -> Option<Finding> {
 /// M20, also when the holder belongs to somebody else and is hidden from us.
 fn judge_port(spec: &ServiceSpec, fact: &PortFact) -> Finding {
     let port = fact.port;
+    let at = match port.protocol {
+        Protocol::Tcp => format!(":{}", port.number),
+        Protocol::Udp | Protocol::Sctp => format!("{}:{}", port.protocol.as_str(), port.number),
+    };
     let id = &spec.id;
     if let Some(service) = &fact.service {
         return failed(
@@ -174,8 +200,8 @@ fn judge_port(spec: &ServiceSpec, fact: &PortFact) -> Finding {
         (None, None) => format!("Port {port} is already in use by a process that only root can see"),
     };
     let remedy = match fact.holder.pid {
-        Some(pid) => format!("stop it (kill {pid}), or give {id} another port; lsof -i :{port} shows who listens"),
-        None => format!("sudo lsof -i :{port} shows who listens; stop it, or give {id} another port"),
+        Some(pid) => format!("stop it (kill {pid}), or give {id} another port; lsof -i {at} shows who listens"),
+        None => format!("sudo lsof -i {at} shows who listens; stop it, or give {id} another port"),
     };
     failed(CheckKind::Prerequisites, message, remedy)
 }
@@ -223,8 +249,8 @@ fn judge_dependencies(dependencies: &[DependencyFact]) -> Vec<Finding> {
 mod tests {
     use super::judge;
     use crate::model::{
-        BinarySpec, Category, Check, Deployment, HealthCheck, RestartOnFailure, ServiceId, ServiceKind, ServiceSpec,
-        Startup,
+        BinarySpec, Category, Check, Deployment, HealthCheck, HostPort, RestartOnFailure, ServiceId, ServiceKind,
+        ServiceSpec, Startup,
     };
     use crate::preflight::{
         CheckKind, Conflict, ConflictKind, DependencyFact, Facts, FileFact, PortFact, PortHolder, Requirement, Verdict,
@@ -380,7 +406,10 @@ mod tests {
             (None, None, format!("by a process that only root can see => {hidden}")),
         ] {
             let holder = PortHolder { pid, program: program.map(str::to_owned) };
-            let facts = Facts { ports: vec![PortFact { port: 9090, holder, service: None }], ..Facts::default() };
+            let facts = Facts {
+                ports: vec![PortFact { port: HostPort::tcp(9090), holder, service: None }],
+                ..Facts::default()
+            };
             let line = format!("- prerequisites: Port 9090 is already in use {expected}");
             check(&facts, &[&line, GOOD_END[0], GOOD_END[1]]);
         }
@@ -389,7 +418,7 @@ mod tests {
     #[test]
     fn a_port_of_another_service_is_freed_by_stopping_that_service() {
         let holder = PortHolder { pid: Some(77), program: Some("dnsmasq".to_owned()) };
-        let fact = PortFact { port: 53, holder, service: Some(ServiceId::new("cache").unwrap()) };
+        let fact = PortFact { port: HostPort::tcp(53), holder, service: Some(ServiceId::new("cache").unwrap()) };
         let facts = Facts { ports: vec![fact], ..Facts::default() };
         check(
             &facts,
@@ -452,7 +481,11 @@ mod tests {
     fn the_order_is_prerequisites_conflicts_dependencies_whatever_failed() {
         let facts = Facts {
             requirements: vec![Requirement::UnsupportedMode { mode: "remote" }],
-            ports: vec![PortFact { port: 1, holder: PortHolder { pid: None, program: None }, service: None }],
+            ports: vec![PortFact {
+                port: HostPort::tcp(1),
+                holder: PortHolder { pid: None, program: None },
+                service: None,
+            }],
             conflicts: vec![Conflict { name: "x".into(), kind: ConflictKind::SystemdUnit }],
             dependencies: vec![DependencyFact { id: ServiceId::new("db").unwrap(), problem: Some("gone".into()) }],
         };

@@ -163,7 +163,9 @@ fn instance_field(row: &Row<'_>) -> Option<(&'static str, String)> {
         (Instance::Process(identity), _) => ("PID", identity.pid.to_string()),
         (Instance::Container { .. }, Deployment::Docker(docker)) => ("Container", docker.container_name.clone()),
         (Instance::Container { id, .. }, _) => ("Container", id.clone()),
-        (Instance::Deployment { name, .. }, _) => ("Deployment name", name.clone()),
+        (Instance::Deployment { context, namespace, name, .. }, _) => {
+            ("Deployment name", format!("{name} (context {context}, namespace {namespace})"))
+        }
         (Instance::Endpoint(url), _) => ("Endpoint", url.clone()),
     })
 }

@@ -13,7 +13,7 @@ use crate::engine::Ports;
 use crate::engine::ports::{Backend, BackendError, ErrorKind, Host, LogSource, Probe, StopError, Store};
 use crate::model::history::Hours;
 use crate::model::{
-    Check, Debt, Ending, Event, ExitRecord, FailureReason, Guardian, HealthHistory, Instance, Intent, Launch,
+    Check, Debt, Ending, Event, ExitRecord, FailureReason, Guardian, HealthHistory, HostPort, Instance, Intent, Launch,
     LaunchOrigin, Mode, Observed, Presence, ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, Sample,
     ServiceId, ServiceSpec, StartHow, StopHow,
 };
@@ -70,7 +70,7 @@ struct Table {
     /// Why no sample can be kept.
     full: Option<&'static str>,
     strangers: Vec<Conflict>,
-    held_ports: HashMap<u16, PortHolder>,
+    held_ports: HashMap<HostPort, PortHolder>,
     survey: Option<Survey>,
     next_pid: u32,
 }
@@ -161,7 +161,7 @@ impl World {
 
     /// Somebody holds a port.
     pub fn hold_port(&self, port: u16, holder: PortHolder) {
-        self.table().held_ports.insert(port, holder);
+        self.table().held_ports.insert(HostPort::tcp(port), holder);
     }
 
     /// The service is there, whoever started it; returns its instance. Its engine is told to look.
@@ -230,6 +230,7 @@ impl Backend for World {
                 Presence::Failed { .. }
                 | Presence::Absent
                 | Presence::Present { .. }
+                | Presence::Arriving { .. }
                 | Presence::Leaving { .. }
                 | Presence::RestartPending { .. } => None,
             };
@@ -365,7 +366,7 @@ impl Host for World {
             .boxed()
     }
 
-    fn port_holders<'a>(&'a self, ports: &'a [u16]) -> BoxFuture<'a, HashMap<u16, PortHolder>> {
+    fn port_holders<'a>(&'a self, ports: &'a [HostPort]) -> BoxFuture<'a, HashMap<HostPort, PortHolder>> {
         async move {
             let held = &self.table().held_ports;
             ports.iter().filter_map(|port| Some((*port, held.get(port)?.clone()))).collect()

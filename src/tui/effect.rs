@@ -33,6 +33,8 @@ pub(crate) enum Effect {
     WriteBuiltIn,
     /// Look at the machine and at all services; starts nothing.
     Examine { round: u64 },
+    /// Look at what these use of the machine, once.
+    MeasureUsage { services: Vec<ServiceId> },
     /// Leave the console.
     Quit,
 }

@@ -13,7 +13,7 @@ use ratatui::layout::Size;
 use super::feed::{LogEntry, LogPosition};
 use super::update::registry::Occasion;
 use crate::engine::operation::{Plan, Progress, Refusal, Request};
-use crate::model::{Leadership, Registry, Snapshot};
+use crate::model::{Instance, Leadership, Registry, ServiceId, Snapshot, Usage};
 use crate::report::Diagnosis;
 
 /// A moment, by both clocks.
@@ -87,6 +87,10 @@ pub(crate) enum Event {
     NoEditor,
     /// Somebody else leads, or nobody does any more.
     LeadershipChanged(Leadership),
+    /// It is time to look at what the visible services use.
+    UsageDue,
+    /// What those of the visible services use that could be asked.
+    UsageMeasured(Vec<(ServiceId, Instance, Usage)>),
     /// The console's own log has new lines.
     OwnLogGrew,
     /// A moment came at which something visible changes by itself.

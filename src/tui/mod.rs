@@ -8,6 +8,7 @@
 //! (`wake`).
 
 mod action;
+mod columns;
 mod commands;
 mod desk;
 mod editor;

@@ -29,6 +29,7 @@ use super::update::{first_effects, update};
 use super::view::view;
 use super::wake::next_change;
 use crate::engine::handle::Handle;
+use crate::engine::ports::UsageSource;
 use crate::model::Leadership;
 
 /// Between two frames that nobody asked for by a key: about 60 in a second.
@@ -55,6 +56,8 @@ pub struct ConsoleOptions {
     pub flags: String,
     /// Where the lines of services come from.
     pub logs: Arc<dyn LogFeed>,
+    /// What services use of the machine.
+    pub usage: Arc<dyn UsageSource>,
     /// Who keeps the registry.
     pub desk: Arc<dyn RegistryDesk>,
     /// What opens the registry's file; `None` where there is no editor.
@@ -255,10 +258,7 @@ where
         }
         let now = clock().now;
         let due = frames.due(state.redraw, now).filter(|_| !state.registry.is_lent);
-        let wake_at = match (due, next) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        };
+        let wake_at = [due, next, state.usage.due].into_iter().flatten().min();
         // Every arm is cancel safe: streams, channels and a timer.
         let woken = tokio::select! {
             biased;
@@ -283,6 +283,9 @@ where
                 if next.is_some_and(|next| next <= clock().now) {
                     next = None;
                     inbox.push(Event::TimePassed);
+                }
+                if state.usage.due.is_some_and(|due| due <= clock().now) {
+                    inbox.push(Event::UsageDue);
                 }
             }
         }

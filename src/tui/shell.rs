@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures::future::join_all;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,6 +18,7 @@ use super::run::ConsoleOptions;
 use super::update::registry::Occasion;
 use crate::engine::handle::Handle;
 use crate::engine::operation::Request;
+use crate::engine::ports::UsageSource;
 use crate::model::{Leadership, Registry, ServiceId};
 use crate::report::Diagnosis;
 
@@ -29,6 +31,7 @@ pub(super) struct Shell {
     logs: Arc<dyn LogFeed>,
     desk: Arc<dyn RegistryDesk>,
     editor: Option<Editor>,
+    usage: Arc<dyn UsageSource>,
     /// The registry that is to be in force.
     registries: watch::Sender<Option<Arc<Registry>>>,
     reports: mpsc::Sender<Event>,
@@ -51,6 +54,7 @@ impl Shell {
             logs: Arc::clone(&options.logs),
             desk: Arc::clone(&options.desk),
             editor: options.editor.clone(),
+            usage: Arc::clone(&options.usage),
             registries,
             reports,
             tasks: TaskTracker::new(),
@@ -87,6 +91,7 @@ impl Shell {
             }
             Effect::LoadRegistry => self.load_registry(),
             Effect::Examine { round } => self.examine(round),
+            Effect::MeasureUsage { services } => self.measure(services),
             Effect::Edit { file, service } => self.edit(file, service),
             Effect::WriteBuiltIn => {
                 let (written, reports) = (self.desk.write_built_in(), self.reports.clone());
@@ -173,6 +178,24 @@ impl Shell {
                 let found = Box::new(Diagnosis::new(&handle.snapshot().registry, host, services));
                 report(&reports, Event::Examined { round, found }).await;
             }
+        });
+    }
+
+    /// All at once; they are as many as fit on a screen.
+    fn measure(&self, services: Vec<ServiceId>) {
+        let (usage, snapshot, reports) = (Arc::clone(&self.usage), self.handle.snapshot(), self.reports.clone());
+        self.spawn(self.stop.clone(), async move {
+            let looks = services.into_iter().map(|id| {
+                let (usage, service) = (Arc::clone(&usage), snapshot.service(id.as_str()).cloned());
+                async move {
+                    let service = service?;
+                    let instance = service.state.instance()?;
+                    let used = usage.usage(&service.spec, instance).await?;
+                    Some((id, instance.clone(), used))
+                }
+            });
+            let found = join_all(looks).await.into_iter().flatten().collect();
+            report(&reports, Event::UsageMeasured(found)).await;
         });
     }
 

@@ -9,6 +9,8 @@
 mod architecture;
 mod campaign;
 mod cli;
+#[cfg(feature = "docker")]
+mod compose;
 mod config;
 mod demo;
 #[cfg(feature = "docker")]

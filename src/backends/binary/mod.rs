@@ -21,9 +21,12 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 
-use crate::engine::ports::{Backend, BackendError, ErrorKind, StopError};
+use crate::engine::ports::{Backend, BackendError, ErrorKind, StopError, UsageSource};
 use crate::host::process::Era;
-use crate::model::{BinarySpec, Deployment, Instance, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
+use crate::host::usage;
+use crate::model::{
+    BinarySpec, Deployment, Instance, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow, Usage,
+};
 use crate::preflight::Requirement;
 use crate::store::Layout;
 use crate::store::handover::Rotation;
@@ -87,6 +90,22 @@ impl BinaryBackend {
     /// When `/proc` is not mounted: no process could be told from another.
     pub fn new(settings: Settings) -> io::Result<Self> {
         Ok(Self { settings, era: Era::present()?, watches: Arc::default(), lost: Mutex::default() })
+    }
+}
+
+impl UsageSource for BinaryBackend {
+    fn usage<'a>(&'a self, _spec: &'a ServiceSpec, instance: &'a Instance) -> BoxFuture<'a, Option<Usage>> {
+        match instance {
+            Instance::Process(identity) => {
+                let identity = identity.clone();
+                let look = tokio::task::spawn_blocking(move || usage::of_tree(&identity));
+                // It is not known when the runtime is ending.
+                async move { look.await.ok().flatten() }.boxed()
+            }
+            Instance::Container { .. } | Instance::Deployment { .. } | Instance::Endpoint(_) => {
+                std::future::ready(None).boxed()
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::failure::{self, Attempt};
 use super::program::Compose;
 use crate::engine::ports::{BackendError, ErrorKind};
+use crate::model::{HostPort, Protocol};
 
 /// How long it may take to read a file.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -30,8 +31,8 @@ pub(super) struct ComposeFile {
 pub(super) struct ComposeService {
     /// Other services of the file that it names, sorted.
     pub(super) depends_on: Vec<String>,
-    /// TCP ports of this host that it publishes; those that the engine chooses are left out.
-    pub(super) tcp_ports: Vec<u16>,
+    /// Ports of this host that it publishes; those that the engine chooses are left out.
+    pub(super) published: Vec<HostPort>,
     /// The image, where one is named.
     pub(super) image: Option<String>,
     /// It has to be built where its image is not here.
@@ -76,7 +77,7 @@ impl From<&Value> for ComposeService {
         let ports = service.get("ports").and_then(Value::as_array).into_iter().flatten();
         Self {
             depends_on,
-            tcp_ports: ports.flat_map(tcp_ports).collect(),
+            published: ports.flat_map(published).collect(),
             image: service.get("image").and_then(Value::as_str).map(str::to_owned),
             is_built: service.get("build").is_some(),
         }
@@ -84,7 +85,7 @@ impl From<&Value> for ComposeService {
 }
 
 /// The host's side of a published port: the first generation writes the short form for TCP, and the long one.
-fn tcp_ports(port: &Value) -> Vec<u16> {
+fn published(port: &Value) -> Vec<HostPort> {
     let (published, protocol) = match port {
         Value::String(text) => {
             let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
@@ -102,12 +103,14 @@ fn tcp_ports(port: &Value) -> Vec<u16> {
         }
         _ => return Vec::new(),
     };
-    if protocol != "tcp" {
-        return Vec::new();
-    }
+    let protocol = match protocol {
+        "tcp" => Protocol::Tcp,
+        "udp" => Protocol::Udp,
+        _ => return Vec::new(),
+    };
     let (first, last) = published.split_once('-').unwrap_or((&published, &published));
     match (first.parse::<u16>(), last.parse::<u16>()) {
-        (Ok(first), Ok(last)) if first > 0 => (first..=last).collect(),
+        (Ok(first), Ok(last)) if first > 0 => (first..=last).map(|number| HostPort { protocol, number }).collect(),
         _ => Vec::new(),
     }
 }
@@ -197,6 +200,7 @@ pub(super) fn directory_of(file: &Path, tried: &str) -> Result<PathBuf, BackendE
 #[cfg(test)]
 mod tests {
     use super::ComposeFile;
+    use crate::model::{HostPort, Protocol};
 
     #[test]
     fn the_model_of_both_generations_is_read() {
@@ -207,9 +211,10 @@ mod tests {
         assert_eq!(file.project, None);
         assert_eq!(file.service_names(), ["db", "web"]);
         let web = file.service("web").unwrap();
+        let udp = HostPort { protocol: Protocol::Udp, number: 18081 };
         assert_eq!(
-            (web.depends_on.as_slice(), web.tcp_ports.as_slice()),
-            (&["db".to_owned()][..], &[18080, 18082, 18083][..])
+            (web.depends_on.as_slice(), web.published.as_slice()),
+            (&["db".to_owned()][..], &[HostPort::tcp(18080), HostPort::tcp(18082), udp, HostPort::tcp(18083)][..])
         );
 
         let second = "name: shop\nservices:\n  web:\n    image: x\n    depends_on:\n      - b\n      - a\n    ports:\n      - mode: ingress\n        \
@@ -219,7 +224,7 @@ mod tests {
         assert_eq!(file.project.as_deref(), Some("shop"));
         let web = file.service("web").unwrap();
         assert_eq!(web.depends_on, ["a", "b"]);
-        assert_eq!(web.tcp_ports, [8000, 8001, 8002]);
+        assert_eq!(web.published, [8000, 8001, 8002].map(HostPort::tcp));
         assert_eq!(file.service("db"), None);
     }
 }

@@ -61,7 +61,7 @@ impl ComposeBackend {
         for container in &located.containers {
             let presence = containers::presence(&self.engine, &self.clock, container, record).await;
             let rank = |presence: &Presence| match presence {
-                Presence::Present { .. } | Presence::Leaving { .. } => 3,
+                Presence::Present { .. } | Presence::Arriving { .. } | Presence::Leaving { .. } => 3,
                 Presence::RestartPending { .. } => 2,
                 Presence::Failed { .. } => 1,
                 Presence::Absent => 0,

@@ -165,6 +165,10 @@ impl Refusal {
 
 /// The error of the system below an error of the client.
 fn io_error(error: &Error) -> Option<(io::ErrorKind, String)> {
+    if let Error::IOError { err } = error {
+        // It stands for its cause, and does not name it as one.
+        return Some((err.kind(), err.to_string()));
+    }
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(io) = error.downcast_ref::<io::Error>() {

@@ -10,6 +10,7 @@ mod patience;
 mod presence;
 mod records;
 mod stop;
+mod usage;
 mod watch;
 
 pub(crate) use address::Address;

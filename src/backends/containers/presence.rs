@@ -62,7 +62,7 @@ pub(crate) fn entered(presence: &Presence, clock: &Clock, container: &Container)
         Presence::Absent | Presence::Failed { .. } | Presence::RestartPending { .. } => {
             moment(&container.finished_at).map(|_| clock.since(&container.finished_at))
         }
-        Presence::Present { .. } | Presence::Leaving { .. } => None,
+        Presence::Present { .. } | Presence::Arriving { .. } | Presence::Leaving { .. } => None,
     }
 }
 

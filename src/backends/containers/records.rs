@@ -1,22 +1,12 @@
 //! What was last asked of a service, beside what the engine knows: the state file, written by whoever acts.
 
-use std::fs::File;
-use std::time::Duration;
-
-use tokio::time::Instant;
-
 use crate::engine::ports::{BackendError, ErrorKind};
 use crate::model::ServiceId;
+use crate::store::Layout;
 use crate::store::directory::{self, Durability};
 use crate::store::state::{ComposeRecord, Phase, ServiceRecord, Wanted};
 use crate::store::state_reader::{self, Found};
-use crate::store::{Layout, lock};
-
-/// How long is waited for another copy that acts on the same service at this moment.
-const PATIENCE: Duration = Duration::from_secs(15);
-
-/// From one try for the lock to the next.
-const PAUSE: Duration = Duration::from_millis(10);
+use std::fs::File;
 
 /// The state files of one home.
 #[derive(Debug, Clone)]
@@ -52,35 +42,9 @@ impl Records {
         }
     }
 
-    /// Takes the service's lock: one copy acts at a time, and no instance of binary mode lives. Cancel safe.
+    /// See [`crate::backends::lock::locked`].
     pub(crate) async fn locked(&self, id: &ServiceId) -> Result<File, BackendError> {
-        directory::prepare(&self.layout).map_err(|unusable| BackendError {
-            kind: ErrorKind::Misconfigured,
-            message: unusable.to_string(),
-            remedy: Some(unusable.remedy()),
-        })?;
-        let path = self.layout.lock_file(id);
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match lock::try_lock(&path) {
-                Ok(Some(file)) => return Ok(file),
-                Ok(None) if Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
-                Ok(None) => {
-                    return Err(BackendError {
-                        kind: ErrorKind::Transient,
-                        message: format!(
-                            "{} is held: {id} is being started, or still runs in binary mode",
-                            path.display()
-                        ),
-                        remedy: Some(format!("fuser {} shows who holds it", path.display())),
-                    });
-                }
-                Err(error) => {
-                    let message = format!("{}: {error}", path.display());
-                    return Err(BackendError { kind: ErrorKind::Transient, message, remedy: None });
-                }
-            }
-        }
+        crate::backends::lock::locked(&self.layout, id).await
     }
 
     /// Writes what is wanted, for every copy of the tool. Wants the lock to be held.

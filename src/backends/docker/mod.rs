@@ -25,8 +25,10 @@ use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 
 use crate::backends::containers::{self, Address, Clock, Container, Engine, Records, Run, Watch};
-use crate::engine::ports::{Backend, BackendError, ErrorKind, Preparation, StopError};
-use crate::model::{Deployment, DockerSpec, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
+use crate::engine::ports::{Backend, BackendError, ErrorKind, Preparation, StopError, UsageSource};
+use crate::model::{
+    Deployment, DockerSpec, Instance, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow, Usage,
+};
 use crate::preflight::Requirement;
 use crate::store::Layout;
 use crate::store::state::Phase;
@@ -146,6 +148,17 @@ impl Backend for DockerBackend {
 
     fn changes(&self) -> mpsc::Receiver<ServiceId> {
         containers::subscribe(&self.watch, &self.engine)
+    }
+}
+
+impl UsageSource for DockerBackend {
+    fn usage<'a>(&'a self, _spec: &'a ServiceSpec, instance: &'a Instance) -> BoxFuture<'a, Option<Usage>> {
+        match instance {
+            Instance::Container { id, .. } => self.engine.usage(id).boxed(),
+            Instance::Process(_) | Instance::Deployment { .. } | Instance::Endpoint(_) => {
+                std::future::ready(None).boxed()
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use futures::future::{BoxFuture, FutureExt as _};
 
 use super::DockerBackend;
 use crate::engine::ports::Host;
+use crate::model::HostPort;
 use crate::preflight::{Conflict, ConflictKind, PortHolder, Survey, Surveyed};
 
 /// How long a check of conflicts waits for the engine: a check goes on without it.
@@ -62,7 +63,7 @@ impl Host for HostWithContainers {
         .boxed()
     }
 
-    fn port_holders<'a>(&'a self, ports: &'a [u16]) -> BoxFuture<'a, HashMap<u16, PortHolder>> {
+    fn port_holders<'a>(&'a self, ports: &'a [HostPort]) -> BoxFuture<'a, HashMap<HostPort, PortHolder>> {
         self.host.port_holders(ports)
     }
 

@@ -13,6 +13,8 @@ pub enum Input {
         /// Dependencies that are not ready yet.
         on: Vec<ServiceId>,
     },
+    /// Somebody wants it to be replaced while it runs, by its own engine; what it needs is ready.
+    RestartRequested,
     /// A dependency that it waits for is ready.
     DependencyReady(ServiceId),
     /// The start that it waits in is given up: a dependency did not work, or the user cancelled.

@@ -260,6 +260,7 @@ pub fn step(machine: Machine, input: Input, now: Instant) -> Step {
     let mut turn = Turn { machine, effects: Vec::new(), now };
     match input {
         Input::StartRequested { on } => turn.start_requested(on),
+        Input::RestartRequested => turn.restart_requested(),
         Input::DependencyReady(id) => turn.dependency_ready(&id),
         Input::StartAbandoned => turn.start_abandoned(),
         Input::Launched(launch) => turn.launched(launch),
@@ -308,6 +309,12 @@ impl Turn {
         self.enter(ServiceState::Launching { deadline });
         self.emit(Effect::StartBegan);
         self.emit(Effect::Launch);
+    }
+
+    /// Waits until its own engine says that it is up; only then is its health asked for.
+    fn wait_until_up(&mut self, instance: Instance, since: Instant) {
+        let deadline = self.now + self.machine.policy.start_timeout;
+        self.enter(ServiceState::Starting { instance, since, deadline });
     }
 
     /// Goes on waiting for health; `began` is when the start timeout began to run.

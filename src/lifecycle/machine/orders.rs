@@ -33,6 +33,26 @@ impl Turn {
         }
     }
 
+    pub(super) fn restart_requested(&mut self) {
+        let can_be_replaced = match self.machine.state {
+            ServiceState::Starting { .. } | ServiceState::Running { .. } => self.machine.n_stops == 0,
+            ServiceState::Unknown { .. }
+            | ServiceState::Stopped
+            | ServiceState::Waiting { .. }
+            | ServiceState::Launching { .. }
+            | ServiceState::Stopping { .. }
+            | ServiceState::Backoff { .. }
+            | ServiceState::Failed { .. } => false,
+        };
+        if can_be_replaced {
+            self.machine.intent = Some(Intent::Up);
+            self.tell(Happening::StartRequested);
+            self.launch();
+        } else {
+            self.start_requested(Vec::new());
+        }
+    }
+
     pub(super) fn accept_start(&mut self, on: Vec<ServiceId>) {
         self.machine.intent = Some(Intent::Up);
         match self.machine.state.clone() {
@@ -48,7 +68,11 @@ impl Turn {
                 }
             }
             // An instance that nobody found healthy yet is waited for like a fresh one.
-            ServiceState::Running { instance, since, .. } => self.wait_for_health(instance, since, self.now),
+            ServiceState::Running { instance, since, .. } => match self.machine.policy.checked {
+                Checked::Yes => self.wait_for_health(instance, since, self.now),
+                // Its own engine says that it is not up: asking that one again is all there is to do.
+                Checked::No => self.launch(),
+            },
             ServiceState::Launching { .. } => {
                 if let Queued::Stop { .. } = self.dequeue() {
                     let message = "it was asked to start again before the stop could begin".to_owned();
@@ -117,6 +141,7 @@ impl Turn {
             Queued::Nothing | Queued::Start { .. } => {
                 self.emit(Effect::StartLaunched(launch.clone()));
                 match self.machine.policy.checked {
+                    _ if !launch.instance.is_up_at_once() => self.wait_until_up(launch.instance, launch.since),
                     Checked::Yes => self.wait_for_health(launch.instance, launch.since, self.now),
                     Checked::No => {
                         let Launch { instance, since, .. } = launch;

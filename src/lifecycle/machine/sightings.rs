@@ -6,7 +6,7 @@ use super::{Effect, InFlight, Probing, Queued, StartEnd, Stopper, Tending, Turn}
 use crate::lifecycle::admission::Checked;
 use crate::model::{
     FailureReason, Guardian, Happening, Health, Instance, Intent, Launch, LaunchOrigin, Observed, Presence,
-    ProbeOutcome, ProbeVerdict, ServiceState, StateKind,
+    ProbeOutcome, ProbeVerdict, Serves, ServiceState, StateKind,
 };
 
 /// Two moments no further apart are one: each look at a pause reads its end from two clocks, one after the other.
@@ -35,6 +35,7 @@ impl Turn {
             ServiceState::Waiting { .. } => match presence {
                 Presence::Present { instance, since, .. } => self.started_by_another(instance, since),
                 Presence::Absent
+                | Presence::Arriving { .. }
                 | Presence::Leaving { .. }
                 | Presence::RestartPending { .. }
                 | Presence::Failed { .. } => {}
@@ -108,12 +109,24 @@ impl Turn {
     ) {
         let ran_for = Some(self.now.saturating_duration_since(since));
         let end = match &presence {
-            Presence::Present { instance, .. } if instance == known => return,
+            Presence::Present { instance, .. } if instance == known => {
+                self.is_up(known.clone(), since);
+                return;
+            }
+            Presence::Arriving { instance, .. } if instance == known => return,
+            Presence::Arriving { instance, since, .. } => {
+                self.enter(ServiceState::Starting { instance: instance.clone(), since: *since, deadline });
+                return;
+            }
             // It died and its guardian was quicker than we: the wait goes on with the new instance, to the same deadline.
             Presence::Present { instance, since, .. } => {
                 let (instance, since) = (instance.clone(), *since);
                 self.enter(ServiceState::Starting { instance: instance.clone(), since, deadline });
-                self.begin_probe(instance);
+                if instance.is_up_at_once() {
+                    self.begin_probe(instance);
+                } else {
+                    self.is_up(instance, since);
+                }
                 return;
             }
             Presence::RestartPending { attempt, until, last } => StartEnd::Died {
@@ -139,12 +152,53 @@ impl Turn {
         self.emit(Effect::StartEnded(end));
     }
 
+    /// What was waited for is there, by the word of its own engine: its health is asked for now, where there is a way to ask.
+    fn is_up(&mut self, instance: Instance, since: Instant) {
+        match self.machine.policy.checked {
+            // A probe is under way, or comes.
+            Checked::Yes if self.machine.probe == InFlight::Yes || self.machine.next_probe.is_some() => {}
+            Checked::Yes => self.begin_probe(instance),
+            Checked::No => {
+                let after = self.now.saturating_duration_since(self.machine.entered);
+                self.tell(Happening::BecameReady { after });
+                self.run(instance.clone(), since, Health::Unknown);
+                self.emit(Effect::StartEnded(StartEnd::Ready { instance, after, checked: Checked::No }));
+            }
+        }
+    }
+
+    /// Nothing of it answers, though it was told to run.
+    fn settle_arriving(&mut self, instance: Instance, since: Instant) {
+        match (&self.machine.state, self.machine.policy.checked) {
+            (ServiceState::Running { instance: known, .. }, Checked::Yes) if *known == instance => {}
+            (ServiceState::Running { instance: known, health, .. }, Checked::No) if *known == instance => {
+                if *health != Health::Unhealthy {
+                    let message =
+                        self.machine.notes.first().cloned().unwrap_or_else(|| "nothing of it is up".to_owned());
+                    self.tell(Happening::BecameUnhealthy { message });
+                    self.run(instance, since, Health::Unhealthy);
+                }
+            }
+            (state, _) => {
+                match state {
+                    ServiceState::Unknown { .. } => {}
+                    _ if state.is_alive() => self.tell(Happening::Started(instance.clone())),
+                    _ => self.tell(Happening::Adopted(instance.clone())),
+                }
+                self.wait_until_up(instance, since);
+            }
+        }
+    }
+
     /// Shows what was observed, and tells the timeline what that means.
     pub(super) fn settle(&mut self, presence: Presence) {
         let had = self.machine.state.instance().cloned();
         match presence {
-            Presence::Present { instance, since, .. } => {
-                if had.as_ref() != Some(&instance) {
+            Presence::Arriving { instance, since, serves: Serves::No } => self.settle_arriving(instance, since),
+            Presence::Present { instance, since, .. } | Presence::Arriving { instance, since, serves: Serves::Yes } => {
+                if had.as_ref() == Some(&instance) {
+                    self.is_up_again();
+                } else {
                     match had {
                         Some(_) => self.tell(Happening::Started(instance.clone())),
                         // What ran before this engine looked is no news.
@@ -207,6 +261,16 @@ impl Turn {
                     self.enter(state);
                 }
             }
+        }
+    }
+
+    /// Without a check, what its own engine says is all there is to say of its health.
+    fn is_up_again(&mut self) {
+        if let (ServiceState::Running { instance, since, health: Health::Unhealthy }, Checked::No) =
+            (self.machine.state.clone(), self.machine.policy.checked)
+        {
+            self.tell(Happening::BecameHealthy);
+            self.run(instance, since, Health::Unknown);
         }
     }
 
@@ -337,11 +401,13 @@ impl Turn {
     pub(super) fn tick(&mut self) {
         match self.machine.state.clone() {
             ServiceState::Starting { instance, since, deadline } if self.now >= deadline => {
-                let message = self
-                    .machine
-                    .last_probe
-                    .as_ref()
-                    .map_or_else(|| "the health check has not answered yet".to_owned(), |probe| probe.message.clone());
+                let machine = &self.machine;
+                let message = match (&machine.last_probe, machine.notes.as_slice()) {
+                    (Some(probe), _) => probe.message.clone(),
+                    // What its own engine waits for.
+                    (None, notes @ [_, ..]) if !instance.is_up_at_once() => notes.join("; "),
+                    (None, _) => "the health check has not answered yet".to_owned(),
+                };
                 self.tell(Happening::NotReadyInTime { message: message.clone() });
                 self.machine.streak = self.machine.streak.exhausted();
                 // The process stays: killing it would destroy the evidence (A45).

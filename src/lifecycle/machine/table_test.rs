@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Effect, Input, Machine, Policy, Probing, StopFailure, Tending, step};
 use crate::model::{
     Ending, FailureReason, Guardian, Happening, Instance, Launch, LaunchOrigin, Observed, Presence, ProbeOutcome,
-    ProbeReport, ProbeVerdict, ProcessIdentity, Role, ServiceState, StopHow,
+    ProbeReport, ProbeVerdict, ProcessIdentity, Role, Serves, ServiceState, StopHow,
 };
 use crate::testkit::builders::{checked_service, ids, restarted_service};
 
@@ -27,6 +27,10 @@ fn observed_since(presence: Presence, entered: Option<Instant>) -> Input {
 
 fn present(pid: u32, since: Instant) -> Presence {
     Presence::Present { instance: instance(pid), since, guardian: Guardian::Alive }
+}
+
+fn arriving(pid: u32, since: Instant, serves: Serves) -> Presence {
+    Presence::Arriving { instance: instance(pid), since, serves }
 }
 
 fn probed(pid: u32, verdict: ProbeVerdict) -> Input {
@@ -94,6 +98,7 @@ fn states(now: Instant) -> Vec<(&'static str, Machine)> {
 fn inputs(now: Instant) -> Vec<(&'static str, Input)> {
     vec![
         ("start", Input::StartRequested { on: Vec::new() }),
+        ("restart in place", Input::RestartRequested),
         ("start after b", Input::StartRequested { on: ids("b") }),
         ("b is ready", Input::DependencyReady(ids("b")[0].clone())),
         ("start abandoned", Input::StartAbandoned),
@@ -112,6 +117,9 @@ fn inputs(now: Instant) -> Vec<(&'static str, Input)> {
             "seen without guardian",
             observed(Presence::Present { instance: instance(1), since: now, guardian: Guardian::Gone }),
         ),
+        ("seen arriving", observed(arriving(1, now, Serves::No))),
+        ("seen arriving as another", observed(arriving(2, now, Serves::No))),
+        ("seen arriving, serving", observed(arriving(1, now, Serves::Yes))),
         ("seen leaving", observed(Presence::Leaving { instance: instance(1), since: now })),
         (
             "seen waiting for a restart",

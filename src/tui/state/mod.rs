@@ -9,6 +9,7 @@ mod palette;
 mod preflight;
 mod registry;
 mod tree;
+mod usage;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ pub(crate) use palette::{Choice, Command, PaletteState, commands};
 pub(crate) use preflight::PreflightState;
 pub(crate) use registry::{RegistryState, alive};
 pub(crate) use tree::{Relation, TreeRow, TreeState};
+pub(crate) use usage::UsageState;
 
 use super::action::Pane;
 use super::event::Moment;
@@ -65,6 +67,7 @@ pub(crate) struct State {
     /// Who leads, once that is known.
     pub(crate) leadership: Option<Leadership>,
     pub(crate) preflight: PreflightState,
+    pub(crate) usage: UsageState,
     /// The topmost is the last.
     pub(crate) dialogs: Vec<Dialog>,
     pub(crate) focus: Pane,
@@ -98,6 +101,7 @@ impl State {
             registry: RegistryState::new(&snapshot.registry),
             leadership: None,
             preflight: PreflightState::default(),
+            usage: UsageState::default(),
             dialogs: Vec::new(),
             focus: Pane::Services,
             lower: Pane::Log,

@@ -10,6 +10,7 @@ mod palette;
 mod preflight;
 pub(crate) mod registry;
 mod snapshot;
+mod usage;
 
 pub(crate) use keys::contexts;
 
@@ -84,6 +85,11 @@ pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Eff
             }
             Vec::new()
         }
+        Event::UsageDue => Vec::new(),
+        Event::UsageMeasured(found) => {
+            usage::measured(state, found);
+            Vec::new()
+        }
         Event::OwnLogGrew => {
             if is_shown(state, Pane::OwnLog) {
                 state.wish_redraw(Redraw::Now);
@@ -106,6 +112,7 @@ pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Eff
     }
     settle(state);
     effects.extend(log::load_earlier_where_needed(state));
+    effects.extend(usage::look_where_due(state));
     effects
 }
 
@@ -113,6 +120,7 @@ pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Eff
 pub(crate) fn first_effects(state: &mut State, opening: Opening) -> Vec<Effect> {
     settle(state);
     let mut effects = log::open_selected(state);
+    effects.extend(usage::look_where_due(state));
     match opening {
         Opening::Look => {}
         Opening::StartAll => effects.extend(operation::ask(state, Verb::Start, Targets::All)),

@@ -49,6 +49,7 @@ fn is_news(old: &ServiceSnapshot, new: &ServiceSnapshot) -> bool {
         || old.restarts != new.restarts
         || old.last_exit != new.last_exit
         || old.notes != new.notes
+        || old.preparing != new.preparing
 }
 
 fn shown_services(state: &State) -> Vec<ServiceId> {

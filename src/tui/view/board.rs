@@ -9,42 +9,11 @@ use ratatui::widgets::Widget as _;
 use super::{Paint, draw_lines, spark};
 use crate::model::{Category, ProbeVerdict, ServiceSnapshot, ServiceState};
 use crate::tui::action::Pane;
+use crate::tui::columns::{CPU, Columns, LATENCY, MEMORY, STATE, UPTIME};
 use crate::tui::layout::{Areas, board_rows};
 use crate::tui::state::BoardRow;
 use crate::tui::text;
 use crate::tui::theme::Role;
-
-const STATE: usize = 10;
-const UPTIME: usize = 7;
-const HEALTH: usize = 2;
-const LATENCY: usize = 6;
-const CATEGORY: usize = 14;
-const MODE: usize = 10;
-/// Cursor, icon and the spaces between all columns but name and sparkline.
-const FIXED: usize = 1 + 2 + 1 + 1 + STATE + 1 + UPTIME + 1 + HEALTH + 1 + LATENCY;
-
-/// The widths that depend on the room and on the names.
-struct Columns {
-    name: usize,
-    spark: usize,
-    category: usize,
-    mode: usize,
-}
-
-impl Columns {
-    fn fit(width: usize, longest_name: usize, has_headings: bool) -> Self {
-        let category = if has_headings || width < 70 { 0 } else { CATEGORY };
-        let room = width.saturating_sub(FIXED + category);
-        let name = longest_name.clamp(12, 30).min(room.saturating_sub(8).max(12)).min(room);
-        let room = room - name;
-        // The sparkline comes with a space before it.
-        let spark = if room >= 5 { (room - 1).min(24) } else { 0 };
-        let room = room.saturating_sub(spark + 1);
-        let mode = if room > MODE { MODE } else { 0 };
-        let room = room.saturating_sub(if mode > 0 { MODE + 1 } else { 0 });
-        Self { name: name + room.min(12), spark, category, mode }
-    }
-}
 
 pub(super) fn draw(paint: &Paint<'_>, areas: &Areas, inner: Rect, buffer: &mut Buffer) {
     let state = paint.state;
@@ -53,8 +22,7 @@ pub(super) fn draw(paint: &Paint<'_>, areas: &Areas, inner: Rect, buffer: &mut B
         draw_lines(nothing(paint, usize::from(inner.width)), inner, buffer);
         return;
     }
-    let longest = state.snapshot.services.iter().map(|it| it.id().as_str().len()).max().unwrap_or(0);
-    let columns = Columns::fit(usize::from(inner.width), longest, areas.has_headings);
+    let columns = Columns::of(areas, state);
     for (line, (area, row)) in inner.rows().zip(rows.iter().skip(state.board.offset)).enumerate() {
         match row {
             BoardRow::Heading(category) => heading(paint, &category_title(*category), inner.width).render(area, buffer),
@@ -138,6 +106,15 @@ fn service_row<'a>(
     }
     spans.push(Span::raw(" "));
     spans.push(paint.span(text::pad_left(&latency(paint, service), LATENCY, ellipsis), Role::Dim));
+    if columns.has_usage {
+        let usage = paint.state.usage.of(service);
+        let (processor, memory) = usage.map(|usage| (usage.processor, Some(usage.memory))).unwrap_or_default();
+        for (text, width) in [(processor, CPU), (memory, MEMORY)] {
+            let text = text.unwrap_or_else(|| icons.none().to_owned());
+            spans.push(Span::raw(" "));
+            spans.push(paint.span(text::pad_left(&text, width, ellipsis), Role::Dim));
+        }
+    }
     if columns.mode > 0 {
         spans.push(Span::raw(" "));
         spans.push(paint.span(text::pad(service.spec.deployment.mode().as_str(), columns.mode, ellipsis), Role::Dim));

@@ -37,11 +37,18 @@ pub(super) fn draw(paint: &Paint<'_>, outer: Rect, inner: Rect, buffer: &mut Buf
     paint.scrollbar(outer, n_lines, offset, buffer);
 }
 
+/// `CPU 0.3 %` and `42 MiB`, as far as they are known.
+fn used(state: &State, service: &ServiceSnapshot) -> Vec<String> {
+    let Some(usage) = state.usage.of(service) else { return Vec::new() };
+    usage.processor.map(|processor| format!("CPU {processor}")).into_iter().chain([usage.memory]).collect()
+}
+
 /// The facts in few words: what runs, the mode, the ports, how healthy, how often restarted.
 pub(super) fn facts(paint: &Paint<'_>, service: &ServiceSnapshot) -> Vec<String> {
     let mut facts = Vec::new();
     if let Some(instance) = service.state.instance() {
         facts.push(text::clean(&instance.to_string()).into_owned());
+        facts.extend(used(paint.state, service));
     }
     facts.push(service.spec.deployment.mode().to_string());
     let ports = ports(service);
@@ -165,7 +172,8 @@ fn state_rows(writer: &mut Writer<'_, '_>, service: &ServiceSnapshot) {
     if let Some(instance) = service.state.instance() {
         let uptime = service.up_since().map(|since| now.saturating_duration_since(since));
         let uptime = uptime.map(|uptime| format!(" {} up {}", icons.dot(), text::uptime(uptime))).unwrap_or_default();
-        writer.text("Runs as", &format!("{instance}{uptime}"), Role::Text);
+        let usage: String = used(state, service).iter().map(|it| format!(" {} {it}", icons.dot())).collect();
+        writer.text("Runs as", &format!("{instance}{uptime}{usage}"), Role::Text);
     }
     let mut facts = vec![service.spec.deployment.mode().to_string()];
     let ports = ports(service);

@@ -4,6 +4,7 @@
 mod commands;
 mod engine;
 mod output;
+mod private;
 mod pull;
 mod starting;
 mod states;

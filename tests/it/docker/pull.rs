@@ -58,7 +58,7 @@ impl Registry {
         // Nobody has this layer, also when another test with the same program runs, and it is large enough for its progress to be told.
         let padding = format!("{}\n", it.name).repeat(600_000);
         must(&["rmi", &it.name]);
-        import_with(&it.name, &GOOD, Some(padding.as_bytes()));
+        import_with(None, &it.name, &GOOD, Some(padding.as_bytes()));
         let content = Arc::new(Content { manners, ..exported(&it.name, it.home.path()) });
         must(&["rmi", "-f", &it.name]);
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("bind");

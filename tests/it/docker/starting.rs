@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use provisioning::engine::ports::{Backend as _, Probe as _};
 use provisioning::health::Prober;
 use provisioning::model::{
-    Check, FailureReason, Instance, Intent, LaunchOrigin, Presence, ProbeOutcome, ProbeVerdict, RestartOnFailure,
-    StartHow, StopHow,
+    Check, FailureReason, HostPort, Instance, Intent, LaunchOrigin, Presence, ProbeOutcome, ProbeVerdict,
+    RestartOnFailure, StartHow, StopHow,
 };
 
 use super::{Fixture, GOOD, free_port};
@@ -82,7 +82,7 @@ async fn a_port_in_use_and_an_image_that_is_nowhere_are_said_with_what_to_do() {
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("bind");
     let port = taken.local_addr().expect("address").port();
     it.docker_spec().ports = vec![format!("127.0.0.1:{port}:80")];
-    assert!(it.spec.host_ports().contains(&port), "pre-flight looks at it");
+    assert!(it.spec.host_ports().contains(&HostPort::tcp(port)), "pre-flight looks at it");
     let error = it.backend.start(&it.spec, StartHow::AsItIs).await.expect_err("the port is taken");
     assert!(error.message.contains("in use") && error.remedy.is_some(), "{error:?}");
     let observed = it.observe().await;

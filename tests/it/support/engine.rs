@@ -44,11 +44,11 @@ fn static_service() -> PathBuf {
 
 /// Makes an image from nothing but the test program.
 pub(crate) fn import(name: &str, arguments: &[&str]) {
-    import_with(name, arguments, None);
+    import_with(None, name, arguments, None);
 }
 
-/// With a file beside the program.
-pub(crate) fn import_with(name: &str, arguments: &[&str], padding: Option<&[u8]>) {
+/// Into the engine at that address, with a file beside the program.
+pub(crate) fn import_with(host: Option<&str>, name: &str, arguments: &[&str], padding: Option<&[u8]>) {
     let program = static_service();
     let words: Vec<String> =
         std::iter::once("/static-service").chain(arguments.iter().copied()).map(|word| format!("{word:?}")).collect();
@@ -61,6 +61,7 @@ pub(crate) fn import_with(name: &str, arguments: &[&str], padding: Option<&[u8]>
     }
     let mut tar = packed.stdout(Stdio::piped()).spawn().expect("tar");
     let imported = Command::new("docker")
+        .args(host.map(|host| format!("--host={host}")))
         .args(["import", "--change", &format!("CMD [{}]", words.join(", ")), "-", name])
         .stdin(tar.stdout.take().expect("stdout"))
         .output()
