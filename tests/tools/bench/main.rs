@@ -13,6 +13,8 @@
 )]
 
 mod console;
+#[cfg(feature = "docker")]
+mod docker;
 mod limit;
 mod logs;
 mod platform;
@@ -92,6 +94,10 @@ fn main() {
         ("reading: list and once", reading::list_and_once),
         ("console: idle and keys", console::idle_and_keys),
         ("console: 1000 services", console::thousand),
+        #[cfg(feature = "docker")]
+        ("docker: 20 containers at once", docker::together),
+        #[cfg(feature = "docker")]
+        ("docker: 200 containers watched", docker::watched),
     ];
     for (name, scenario) in scenarios.iter().filter(|(name, _)| name.contains(&wanted)) {
         println!("── {name} (others keep {} processors busy)", others());
