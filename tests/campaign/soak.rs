@@ -161,15 +161,20 @@ impl Soak {
             10 => self.several_commands(step),
             11 => {
                 let round = self.dice.below(5);
-                let bad = ["[services.", "", "\u{0}", "[services.db]\ntype = 3\n", "[services.x]\ndependencies = [\"x\"]\n"];
-                self.note(step, &format!("a bad registry: {:?}, seen by a command, then the good one again", bad[round]));
+                let bad =
+                    ["[services.", "", "\u{0}", "[services.db]\ntype = 3\n", "[services.x]\ndependencies = [\"x\"]\n"];
+                self.note(
+                    step,
+                    &format!("a bad registry: {:?}, seen by a command, then the good one again", bad[round]),
+                );
                 self.home.write(bad[round]);
                 drop(self.home.types("platform status"));
                 let good = self.good.clone();
                 self.home.write(&good);
             }
             12 => {
-                let what = *self.dice.pick(&["pids/*.pid", "logs/*.log", "logs/*.1", "state/.*.new", "state/events.jsonl"]);
+                let what =
+                    *self.dice.pick(&["pids/*.pid", "logs/*.log", "logs/*.1", "state/.*.new", "state/events.jsonl"]);
                 self.note(step, &format!("remove {what}"));
                 let line = format!("rm -f {}/{what}", self.home.services_dir().display());
                 drop(Command::new("sh").arg("-c").arg(line).stderr(Stdio::null()).status());
@@ -284,7 +289,8 @@ impl Soak {
                 return Some(format!("{name} was stopped, and lives: {living:?}"));
             }
             let path = self.home.layout().state_file(&provisioning::model::ServiceId::new(name).expect("a name"));
-            if let Ok(provisioning::store::state_reader::Found::Unusable(why)) = provisioning::store::state_reader::read(&path)
+            if let Ok(provisioning::store::state_reader::Found::Unusable(why)) =
+                provisioning::store::state_reader::read(&path)
             {
                 return Some(format!("the state of {name} is torn: {why}"));
             }
@@ -325,7 +331,9 @@ impl Soak {
                 Some(true) if living.len() != 1 => {
                     return Some(format!("{name} is wanted and {} live: {}", living.len(), self.home.status(name)));
                 }
-                Some(false) if !living.is_empty() => return Some(format!("{name} is not wanted and lives: {living:?}")),
+                Some(false) if !living.is_empty() => {
+                    return Some(format!("{name} is not wanted and lives: {living:?}"));
+                }
                 _ => {}
             }
             if !living.is_empty() {
