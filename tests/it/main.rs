@@ -19,6 +19,8 @@ mod doctor;
 mod edits;
 mod examples;
 mod faults;
+#[cfg(all(feature = "docker", feature = "kubernetes", feature = "remote"))]
+mod five_modes;
 mod fuzz;
 mod kills;
 #[cfg(feature = "kubernetes")]
@@ -30,4 +32,5 @@ mod pty_registry;
 mod remote;
 mod requirements;
 mod schema;
+mod supervise;
 mod support;

@@ -176,9 +176,12 @@ fn progress_lines<'a>(paint: &Paint<'a>, operation: &Operation, width: usize) ->
     for it in &operation.steps {
         lines.push(step_line(paint, &it.step, Some(it), name, width));
         if let StepStatus::Failed(reasons) = &it.status {
-            for reason in reasons.iter().skip(1) {
-                let reason = text::cut(reason, width.saturating_sub(6), paint.icons.ellipsis());
-                lines.push(Line::from(paint.span(format!("      {reason}"), Role::Dim)));
+            let room = width.saturating_sub(6);
+            // The first stands beside the name, as far as it fits there.
+            let is_cut = |first: &&String| text::width(first) > room.saturating_sub(name + 2);
+            let rest = reasons.first().filter(is_cut).into_iter().chain(reasons.iter().skip(1));
+            for row in rest.flat_map(|reason| text::wrap(reason, room)) {
+                lines.push(Line::from(paint.span(format!("      {row}"), Role::Dim)));
             }
         }
     }

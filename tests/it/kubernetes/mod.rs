@@ -121,12 +121,15 @@ impl Platform {
 
     /// The adapter itself, with watches that are quick to lose patience.
     fn backend(&self) -> KubernetesBackend {
-        let pace = Pace {
+        self.backend_with(Pace {
             stream: Duration::from_secs(60),
             silence: Duration::from_millis(300),
             first_pause: Duration::from_millis(20),
             longest_pause: Duration::from_millis(200),
-        };
+        })
+    }
+
+    fn backend_with(&self, pace: Pace) -> KubernetesBackend {
         let access = Access {
             kubeconfig: Some(self.path("kubeconfig").into()),
             home: None,
