@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, Semaphore, broadcast, mpsc, watch};
@@ -16,9 +16,9 @@ use super::supervisor::Ports;
 use crate::lifecycle::gap::{self, Clocks};
 use crate::lifecycle::machine::{Effect, Input, Machine, Policy, Probing, StartEnd, Step, StopEnd, StopFailure, step};
 use crate::model::{
-    Actor as Cause, EDITED_NOTE, Event, Happening, Health, Instance, Launch, LaunchOrigin, ProbeOutcome, ProbeReport,
-    ProbeVerdict, Role, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StartHow, StateKind,
-    StopHow,
+    Actor as Cause, Debt, EDITED_NOTE, Event, Happening, Health, Instance, Launch, LaunchOrigin, ProbeOutcome,
+    ProbeReport, ProbeVerdict, Role, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StartHow,
+    StateKind, StopHow,
 };
 
 /// All services that start together probe at most this often.
@@ -147,6 +147,10 @@ pub(super) struct Actor {
     is_replacing: bool,
     /// What the launch that is under way fetches first.
     preparation: Option<Fetching>,
+    /// While it is launched for nobody: whether somebody asked for it meanwhile.
+    joined: Option<Arc<AtomicBool>>,
+    /// What is owed to it.
+    debt: Option<Debt>,
     /// When something was last heard here.
     clocks: Clocks,
     /// When the probe that is under way has to have an answer.
@@ -170,6 +174,8 @@ impl Actor {
             roles,
             clocks: Clocks { awake: Instant::now().into_std(), boot: boot_time() },
             probe_due: None,
+            joined: None,
+            debt: None,
             memory: Memory::new(Arc::clone(&ports.store), &spec),
             spec,
             launched: None,
@@ -224,6 +230,8 @@ impl Actor {
             match heard {
                 Heard::Order(None) => return,
                 Heard::Order(Some(order)) => self.obey(order, &policy_of),
+                // A start for nobody was dropped in the moment in which a person joined it.
+                Heard::Task(Ok(Input::LaunchGivenUp)) if self.take_joined() => self.perform(Effect::Launch),
                 Heard::Task(Ok(input)) => {
                     let is_failure = matches!(input, Input::LaunchFailed { .. });
                     if matches!(input, Input::Launched(_)) {
@@ -259,12 +267,19 @@ impl Actor {
         self.memory.lead(role);
     }
 
+    fn take_joined(&mut self) -> bool {
+        self.joined.take().is_some_and(|joined| joined.load(Ordering::SeqCst))
+    }
+
     fn obey(&mut self, order: Order, policy_of: &impl Fn(&ServiceSpec) -> Policy) {
         match order {
             Order::Start { on, how, cause, news } => {
                 self.cause = cause;
                 self.start_how = self.start_how.max(how);
                 self.start_news.push(news);
+                if let Some(joined) = self.joined.as_ref().filter(|_| cause != Cause::Recovery) {
+                    joined.store(true, Ordering::SeqCst);
+                }
                 self.take(match how {
                     StartHow::InPlace => Input::RestartRequested,
                     StartHow::AsItIs | StartHow::Anew => Input::StartRequested { on },
@@ -299,7 +314,8 @@ impl Actor {
         }
     }
 
-    async fn observe(&self) -> Input {
+    async fn observe(&mut self) -> Input {
+        self.debt = self.ports.store.debt(&self.spec.id);
         Input::Observed(self.ports.backend.observe(self.instance_spec()).await.map_err(|error| error.message))
     }
 
@@ -387,6 +403,9 @@ impl Actor {
                 let (backend, spec, launches) =
                     (Arc::clone(&self.ports.backend), Arc::clone(&self.spec), Arc::clone(&self.crowd.launches));
                 let how = std::mem::take(&mut self.start_how);
+                let for_recovery = (self.cause == Cause::Recovery).then(|| Arc::clone(&self.ports.store));
+                let joined = Arc::new(AtomicBool::new(false));
+                self.joined = for_recovery.is_some().then(|| Arc::clone(&joined));
                 let (news, words) = Preparation::new();
                 let given_up = CancellationToken::new();
                 self.is_replacing = how == StartHow::InPlace;
@@ -401,8 +420,17 @@ impl Actor {
                     }
                     // The semaphore is never closed; a launch without a permit would only be a launch too many.
                     let _permit = launches.acquire_owned().await;
-                    match backend.start(&spec, how).await {
-                        Ok(launch) => Input::Launched(launch),
+                    let started = match for_recovery {
+                        None => backend.start(&spec, how).await.map(Some),
+                        Some(store) => {
+                            backend
+                                .start_if(&spec, &|| joined.load(Ordering::SeqCst) || store.debt(&spec.id).is_some())
+                                .await
+                        }
+                    };
+                    match started {
+                        Ok(Some(launch)) => Input::Launched(launch),
+                        Ok(None) => Input::LaunchGivenUp,
                         Err(error) => Input::LaunchFailed { message: error.message, remedy: error.remedy },
                     }
                 });
@@ -548,6 +576,9 @@ impl Actor {
             notes.push(EDITED_NOTE.to_owned());
         }
         notes.extend(self.memory.note());
+        if let Some(debt) = self.debt.as_ref().filter(|_| is_down(self.machine.state())) {
+            notes.push(format!("it is started as soon as {} is well, by whoever leads then", debt.because_of));
+        }
         let snapshot = ServiceSnapshot {
             spec: Arc::clone(&self.spec),
             intent: self.machine.intent(),
@@ -596,6 +627,20 @@ fn author(what: &Happening) -> Option<Cause> {
     }
 }
 
+/// Whether nothing of it runs, is on its way, or will come back by itself.
+pub(super) fn is_down(state: &ServiceState) -> bool {
+    match state {
+        ServiceState::Stopped | ServiceState::Failed { .. } => true,
+        ServiceState::Unknown { .. }
+        | ServiceState::Waiting { .. }
+        | ServiceState::Launching { .. }
+        | ServiceState::Starting { .. }
+        | ServiceState::Running { .. }
+        | ServiceState::Stopping { .. }
+        | ServiceState::Backoff { .. } => false,
+    }
+}
+
 /// Whether something of an earlier launch may be there: it runs, is on its way, or will come back as it was.
 fn may_have_instance(state: &ServiceState) -> bool {
     match state {
@@ -638,7 +683,7 @@ fn boot_time() -> Duration {
 }
 
 /// Cancel safe.
-async fn sleep_until(moment: Option<Instant>) {
+pub(super) async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,

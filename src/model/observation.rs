@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Ending, ExitRecord, FailureReason, Instance, Intent};
+use super::{Ending, ExitRecord, FailureReason, Instance, Intent, ServiceId};
 
 /// What a backend saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +83,16 @@ pub enum Guardian {
     Alive,
     /// It was killed: output is kept in the FIFO, but nobody would restart the service. Or what it had written down was lost.
     Gone,
+}
+
+/// A start that a person asked for and that did not come to be, because something that the service needs was not ready: a leader makes
+/// up for it when that is well. Whatever a person asks of the service later is instead of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Debt {
+    /// To whom.
+    pub service: ServiceId,
+    /// What was not ready.
+    pub because_of: ServiceId,
 }
 
 /// How a start is meant.

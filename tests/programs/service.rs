@@ -1,7 +1,7 @@
 //! A service to test with: does what its arguments say, in their order. Std only; compiled once by `support::program`.
 //!
 //! `--ledger FILE` appends its PID; `--ready-file FILE` makes a file; `--after-ms N` waits; `--port N` listens; `--flood N` prints N
-//! numbered lines; `--trickle N` does so with pauses; `--print TEXT`; `--print-env NAME`; `--show FILE` writes what it inherited; `--spawn-child` starts a copy of itself that
+//! numbered lines; `--trickle N` does so with pauses, `--tick N` with one a line; `--print TEXT`; `--print-env NAME`; `--show FILE` writes what it inherited; `--spawn-child` starts a copy of itself that
 //! waits for ever; `--daemonize FILE` leaves a grandchild of another session behind, its PID in FILE; `--run-sh LINE` runs a shell line;
 //! `--public-port N` listens on every address; `--end-on-term` exits with 0 on SIGTERM, which the first process of a container ignores
 //! otherwise; `--complain TEXT` prints to standard error;
@@ -53,6 +53,15 @@ fn main() {
                         .map(|number| format!("{number:010} the quick brown fox jumps over the lazy dog\n"))
                         .collect();
                     std::io::stdout().lock().write_all(lines.as_bytes()).expect("write");
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+            "--tick" => {
+                let n_lines: u64 = value().parse().expect("number");
+                for number in 0..n_lines {
+                    // One write a line: whoever is killed in the middle of it has written all of it or nothing.
+                    let line = format!("{number:010} tick\n");
+                    std::io::stdout().lock().write_all(line.as_bytes()).expect("write");
                     std::thread::sleep(Duration::from_millis(1));
                 }
             }

@@ -7,5 +7,6 @@ mod preflight;
 mod registry;
 mod run;
 mod update;
+mod usage;
 mod view;
 mod wake;

@@ -172,8 +172,11 @@ fn state_rows(writer: &mut Writer<'_, '_>, service: &ServiceSnapshot) {
     if let Some(instance) = service.state.instance() {
         let uptime = service.up_since().map(|since| now.saturating_duration_since(since));
         let uptime = uptime.map(|uptime| format!(" {} up {}", icons.dot(), text::uptime(uptime))).unwrap_or_default();
-        let usage: String = used(state, service).iter().map(|it| format!(" {} {it}", icons.dot())).collect();
-        writer.text("Runs as", &format!("{instance}{uptime}{usage}"), Role::Text);
+        writer.text("Runs as", &format!("{instance}{uptime}"), Role::Text);
+        let used = used(state, service);
+        if !used.is_empty() {
+            writer.text("Uses", &used.join(&format!(" {} ", icons.dot())), Role::Text);
+        }
     }
     let mut facts = vec![service.spec.deployment.mode().to_string()];
     let ports = ports(service);

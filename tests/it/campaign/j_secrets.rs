@@ -121,3 +121,38 @@ fn an_env_file_is_read_and_its_values_are_told_to_nobody_else() {
     assert_eq!(found, Vec::<String>::new());
     home.assert_all_can_be_stopped();
 }
+
+/// The inodes of the sockets that listen, of every kind that has an address outside of the machine or in it.
+fn listening() -> std::collections::BTreeSet<String> {
+    let mut inodes = std::collections::BTreeSet::new();
+    for (file, state_column, inode_column, listens) in
+        [("tcp", 3, 9, "0A"), ("tcp6", 3, 9, "0A"), ("udp", 3, 9, "07"), ("udp6", 3, 9, "07"), ("unix", 5, 6, "01")]
+    {
+        let text = std::fs::read_to_string(format!("/proc/net/{file}")).unwrap_or_default();
+        for line in text.lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            if fields.get(state_column) == Some(&listens) {
+                inodes.extend(fields.get(inode_column).map(|inode| format!("socket:[{inode}]")));
+            }
+        }
+    }
+    inodes
+}
+
+#[test]
+fn none_of_our_programs_listens_anywhere() {
+    let home = Home::empty();
+    home.write(&home.section("a", &[], &[], ""));
+    home.must("services start a");
+    let console = Terminal::console(&home);
+    console.wait_for("Running 1/1");
+    let listening = listening();
+    for pid in [home.shim("a"), console.pid()] {
+        for entry in std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten() {
+            let target = std::fs::read_link(entry.path()).unwrap_or_default().display().to_string();
+            assert!(!listening.contains(&target), "{pid} listens on {target}");
+        }
+    }
+    drop(console);
+    home.assert_all_can_be_stopped();
+}

@@ -102,12 +102,8 @@ impl Console {
         self.child.process_id().expect("a PID")
     }
 
-    /// User and system time, in seconds.
     fn cpu(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("a living console");
-        let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
-        let ticks: u64 = fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime");
-        ticks as f64 / 100.0
+        cpu_of(self.pid())
     }
 
     fn quit(mut self) {
@@ -118,6 +114,14 @@ impl Console {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// User and system time, in seconds.
+pub(crate) fn cpu_of(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a living process");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime");
+    ticks as f64 / 100.0
 }
 
 fn percentile(mut values: Vec<f64>, share: f64) -> f64 {
