@@ -154,7 +154,8 @@ impl SampleReport {
             (false, _) if self.found => "  found so",
             (false, _) => "",
         };
-        format!("  {}  {}{took:>10}{turn}\n", moment::local(self.moment), pad(self.what, 9))
+        let line = format!("  {}  {}{took:>10}{turn}", moment::local(self.moment), pad(self.what, 9));
+        format!("{}\n", line.trim_end())
     }
 }
 

@@ -133,7 +133,7 @@ fn when(state: &State, at: SystemTime, columns: usize) -> String {
 /// By the words with which the timeline's sentences begin; they say it without colour too.
 fn role_of(what: &str) -> Role {
     const BAD: [&str; 8] =
-        ["unhealthy", "not ready", "could not be started", "exited", "killed", "ended", "given up", "did not stop"];
+        ["unhealthy", "not ready", "could not be started", "exited", "was killed", "ended", "given up", "did not stop"];
     const GOOD: [&str; 3] = ["ready after", "healthy again", "started with"];
     let begins = |words: &[&str]| words.iter().any(|word| what.starts_with(word));
     if begins(&BAD) {
