@@ -91,8 +91,7 @@ fn several(options: &Options, tests: &[crate::tests::Test], name: &str, repeat: 
     let n_wanted = (repeat as f64 * options.scale).max(1.0) as u64;
     while result.n_runs < n_wanted && result.outcome == Outcome::Passed {
         result.seed = options.seed.wrapping_add(result.n_runs);
-        let variables =
-            [("CAMPAIGN_SEED", result.seed.to_string()), ("CAMPAIGN_SCALE", options.scale.to_string())];
+        let variables = [("CAMPAIGN_SEED", result.seed.to_string()), ("CAMPAIGN_SCALE", options.scale.to_string())];
         result.outcome = test.run(&variables).0;
         result.n_runs += 1;
     }

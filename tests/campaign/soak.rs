@@ -161,15 +161,20 @@ impl Soak {
             10 => self.several_commands(step),
             11 => {
                 let round = self.dice.below(5);
-                let bad = ["[services.", "", "\u{0}", "[services.db]\ntype = 3\n", "[services.x]\ndependencies = [\"x\"]\n"];
-                self.note(step, &format!("a bad registry: {:?}, seen by a command, then the good one again", bad[round]));
+                let bad =
+                    ["[services.", "", "\u{0}", "[services.db]\ntype = 3\n", "[services.x]\ndependencies = [\"x\"]\n"];
+                self.note(
+                    step,
+                    &format!("a bad registry: {:?}, seen by a command, then the good one again", bad[round]),
+                );
                 self.home.write(bad[round]);
                 drop(self.home.types("platform status"));
                 let good = self.good.clone();
                 self.home.write(&good);
             }
             12 => {
-                let what = *self.dice.pick(&["pids/*.pid", "logs/*.log", "logs/*.1", "state/.*.new", "state/events.jsonl"]);
+                let what =
+                    *self.dice.pick(&["pids/*.pid", "logs/*.log", "logs/*.1", "state/.*.new", "state/events.jsonl"]);
                 self.note(step, &format!("remove {what}"));
                 let line = format!("rm -f {}/{what}", self.home.services_dir().display());
                 drop(Command::new("sh").arg("-c").arg(line).stderr(Stdio::null()).status());
@@ -284,7 +289,8 @@ impl Soak {
                 return Some(format!("{name} was stopped, and lives: {living:?}"));
             }
             let path = self.home.layout().state_file(&provisioning::model::ServiceId::new(name).expect("a name"));
-            if let Ok(provisioning::store::state_reader::Found::Unusable(why)) = provisioning::store::state_reader::read(&path)
+            if let Ok(provisioning::store::state_reader::Found::Unusable(why)) =
+                provisioning::store::state_reader::read(&path)
             {
                 return Some(format!("the state of {name} is torn: {why}"));
             }
@@ -299,9 +305,8 @@ impl Soak {
         // Says what is wanted of those of whom it is not certain, and gives orphans a guardian again.
         for (name, ..) in PLATFORM {
             if self.wishes.get(name) == Some(&true) || !self.wishes.contains_key(name) && self.dice.below(2) == 0 {
-                let output = self.home.types(&format!("services start {name} --timeout 60"));
-                if !output.status.success() {
-                    return Some(format!("{name} cannot be started: {}", String::from_utf8_lossy(&output.stderr)));
+                if let Err(said) = self.start(name) {
+                    return Some(format!("{name} cannot be started: {said}"));
                 }
                 self.may_have_been_started(name);
                 self.wishes.insert(name, true);
@@ -317,6 +322,29 @@ impl Soak {
         }
     }
 
+    /// Starts it. Where the shim and the process of a service were killed and a child of it was not, a start says so and what to do
+    /// about it: then that has to help.
+    fn start(&mut self, name: &str) -> Result<(), String> {
+        let mut said = String::new();
+        for _ in 0..PLATFORM.len() {
+            let output = self.home.types(&format!("services start {name} --timeout 60"));
+            if output.status.success() {
+                return Ok(());
+            }
+            said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let held =
+                said.lines().filter(|line| line.contains("Stop it with force") || line.contains(".lock is held by"));
+            let lock = held.filter_map(|line| line.split("/state/").nth(1)?.split(".lock").next()).next();
+            let Some(lock) = lock.map(str::to_owned) else { return Err(said) };
+            self.history.push(format!("stop the remains of {lock}, as was said"));
+            let stopped = self.home.types(&format!("services stop {lock} --force"));
+            if !stopped.status.success() {
+                return Err(format!("{said}\nand its remains stay: {}", String::from_utf8_lossy(&stopped.stderr)));
+            }
+        }
+        Err(said)
+    }
+
     fn what_is_not_as_wished(&self) -> Option<String> {
         let mut expected = BTreeSet::new();
         for (name, ..) in PLATFORM {
@@ -325,7 +353,9 @@ impl Soak {
                 Some(true) if living.len() != 1 => {
                     return Some(format!("{name} is wanted and {} live: {}", living.len(), self.home.status(name)));
                 }
-                Some(false) if !living.is_empty() => return Some(format!("{name} is not wanted and lives: {living:?}")),
+                Some(false) if !living.is_empty() => {
+                    return Some(format!("{name} is not wanted and lives: {living:?}"));
+                }
                 _ => {}
             }
             if !living.is_empty() {

@@ -31,7 +31,8 @@ fn every_fault_and_every_rule_is_shown_by_a_test_that_exists_or_says_why_not() {
     let mut faults = Vec::new();
     for (key, entry) in &table {
         let entry = entry.as_table().unwrap_or_else(|| panic!("{key} is no table"));
-        let is_reason = |key: &str| entry.get(key).and_then(toml::Value::as_str).is_some_and(|reason| reason.len() > 10);
+        let is_reason =
+            |key: &str| entry.get(key).and_then(toml::Value::as_str).is_some_and(|reason| reason.len() > 10);
         match (entry.get("by"), entry.contains_key("not")) {
             (Some(toml::Value::Array(by)), false) if !by.is_empty() => {
                 let named = by.iter().map(|test| test.as_str().unwrap_or_else(|| panic!("{key}: a name is a string")));
@@ -45,7 +46,9 @@ fn every_fault_and_every_rule_is_shown_by_a_test_that_exists_or_says_why_not() {
             _ => faults.push(format!("{key} needs either `by`, a list of tests, or `not`, the reason: {entry:?}")),
         }
         let known = ["by", "not", "repeat", "gap"];
-        faults.extend(entry.keys().filter(|field| !known.contains(&field.as_str())).map(|field| format!("{key}: {field}")));
+        faults.extend(
+            entry.keys().filter(|field| !known.contains(&field.as_str())).map(|field| format!("{key}: {field}")),
+        );
     }
     let listed: BTreeSet<String> = table.keys().cloned().collect();
     faults.extend(expected().difference(&listed).map(|key| format!("{key} is missing")));
