@@ -305,9 +305,8 @@ impl Soak {
         // Says what is wanted of those of whom it is not certain, and gives orphans a guardian again.
         for (name, ..) in PLATFORM {
             if self.wishes.get(name) == Some(&true) || !self.wishes.contains_key(name) && self.dice.below(2) == 0 {
-                let output = self.home.types(&format!("services start {name} --timeout 60"));
-                if !output.status.success() {
-                    return Some(format!("{name} cannot be started: {}", String::from_utf8_lossy(&output.stderr)));
+                if let Err(said) = self.start(name) {
+                    return Some(format!("{name} cannot be started: {said}"));
                 }
                 self.may_have_been_started(name);
                 self.wishes.insert(name, true);
@@ -321,6 +320,29 @@ impl Soak {
             }
             pass(Duration::from_millis(50));
         }
+    }
+
+    /// Starts it. Where the shim and the process of a service were killed and a child of it was not, a start says so and what to do
+    /// about it: then that has to help.
+    fn start(&mut self, name: &str) -> Result<(), String> {
+        let mut said = String::new();
+        for _ in 0..PLATFORM.len() {
+            let output = self.home.types(&format!("services start {name} --timeout 60"));
+            if output.status.success() {
+                return Ok(());
+            }
+            said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let held =
+                said.lines().filter(|line| line.contains("Stop it with force") || line.contains(".lock is held by"));
+            let lock = held.filter_map(|line| line.split("/state/").nth(1)?.split(".lock").next()).next();
+            let Some(lock) = lock.map(str::to_owned) else { return Err(said) };
+            self.history.push(format!("stop the remains of {lock}, as was said"));
+            let stopped = self.home.types(&format!("services stop {lock} --force"));
+            if !stopped.status.success() {
+                return Err(format!("{said}\nand its remains stay: {}", String::from_utf8_lossy(&stopped.stderr)));
+            }
+        }
+        Err(said)
     }
 
     fn what_is_not_as_wished(&self) -> Option<String> {

@@ -248,7 +248,7 @@ impl BinaryBackend {
         look.service = service.map(|stat| self.era.identity(stat));
     }
 
-    fn is_shim_program(&self, pid: u32) -> bool {
+    pub(super) fn is_shim_program(&self, pid: u32) -> bool {
         let executable = std::fs::read_link(format!("/proc/{pid}/exe"));
         executable.is_ok_and(|path| {
             path.file_name() == self.settings.shim.path.file_name()

@@ -1,5 +1,6 @@
 //! Stopping the whole tree, and saying what does not go.
 
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ impl BinaryBackend {
     async fn stop_within(&self, spec: &ServiceSpec, signal: Signal, patience: Duration) -> Result<(), StopError> {
         let deadline = Instant::now() + patience;
         let mut pause = FIRST_PAUSE;
+        let mut asked = BTreeSet::new();
         loop {
             let look = self.look(&spec.id)?;
             if let Some(shim) = &look.shim {
@@ -60,6 +62,8 @@ impl BinaryBackend {
                 self.tend_seen(spec, look).await?;
             } else if self.settle_stopped(&spec.id, &look)? {
                 return Ok(());
+            } else {
+                self.signal_remains(spec, signal, &mut asked)?;
             }
             if Instant::now() >= deadline {
                 return Err(self.still_alive(&spec.id, patience)?);
@@ -80,6 +84,40 @@ impl BinaryBackend {
             return Err(transient(&spec.id, &std::io::Error::other("its shim had been killed and was replaced")));
         };
         self.signal(shim, Signal::URG).map(drop)
+    }
+
+    /// Shim and service were killed, and what the service had started was not: it is known by the lock that it inherited. Whoever holds
+    /// it now is of that tree, since nobody else can have taken it meanwhile; only one who starts the service at this moment, which the
+    /// second look tells. SIGKILL is sent again and again, the service's own stop signal once to each.
+    fn signal_remains(
+        &self,
+        spec: &ServiceSpec,
+        signal: Signal,
+        asked: &mut BTreeSet<(u32, u64)>,
+    ) -> Result<(), BackendError> {
+        let Some((device, inode)) = lock::file_identity(&self.settings.layout.lock_file(&spec.id)) else {
+            return Ok(());
+        };
+        let remains: Vec<process::Stat> = process::lock_holders(device, inode)
+            .into_iter()
+            .filter(|holder| holder.taken_by != holder.stat.pid && !self.is_shim_program(holder.stat.pid))
+            .map(|holder| holder.stat)
+            .collect();
+        let now = self.look(&spec.id)?;
+        if now.shim.is_some() || now.service.is_some() {
+            return Ok(());
+        }
+        if signal == Signal::USR1 {
+            process::signal_each(&self.era, &remains, Signal::KILL);
+            return Ok(());
+        }
+        let fresh: Vec<process::Stat> =
+            remains.into_iter().filter(|stat| asked.insert((stat.pid, stat.start_ticks))).collect();
+        let stop_signal = Signal::from_named_raw(super::binary_spec(spec)?.stop_signal).unwrap_or(Signal::TERM);
+        process::signal_each(&self.era, &fresh, stop_signal);
+        // What is stopped acts on nothing but SIGKILL.
+        process::signal_each(&self.era, &fresh, Signal::CONT);
+        Ok(())
     }
 
     /// Nothing that can be named lives. If nothing holds the lock either, the wish is recorded and that is the end; otherwise

@@ -96,6 +96,31 @@ async fn an_orphan_that_dies_untended_ended_without_a_witness() {
     home.stop(&spec, StopHow::Ask).await.expect("stops");
 }
 
+#[tokio::test]
+async fn what_is_left_of_a_service_whose_shim_was_killed_with_it_goes_when_it_is_stopped() {
+    let home = Home::new();
+    let bystander = super::Bystander::new();
+    let daemon = home.path("daemon");
+    let spec = service("a", &["--spawn-child", "--daemonize", &daemon.to_string_lossy()]);
+    for how in [StopHow::Ask, StopHow::Kill] {
+        let pid = home.start(&spec).await.expect("starts").instance.pid().expect("pid");
+        home.until_file("daemon").await;
+        let daemonized: u32 = home.text("daemon").trim().parse().expect("pid");
+        let shim = home.shim_pid(&spec);
+        // Stopped first, so that it cannot see the end of the service.
+        kill("-STOP", shim);
+        kill("-9", pid);
+        kill("-9", shim);
+        home.until_true("both are gone", || !is_alive(pid) && !is_alive(shim)).await;
+        assert!(is_alive(daemonized));
+        home.stop(&spec, how).await.expect("stops");
+        assert!(!is_alive(daemonized), "{how:?}: what left the session was forgotten");
+        assert_eq!(home.strays(), Vec::<String>::new(), "{how:?}");
+        std::fs::remove_file(&daemon).expect("remove");
+    }
+    assert!(is_alive(bystander.pid()));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_tenders_at_once_make_one_guardian() {
     let home = Home::new();
