@@ -14,11 +14,14 @@ use super::memory::Memory;
 use super::ports::{Preparation, StopError};
 use super::supervisor::Ports;
 use crate::lifecycle::gap::{self, Clocks};
-use crate::lifecycle::machine::{Effect, Input, Machine, Policy, Probing, StartEnd, Step, StopEnd, StopFailure, step};
+use crate::lifecycle::machine::{
+    Effect, Input, Machine, Policy, Probing, Remedy, StartEnd, Step, StopEnd, StopFailure, step,
+};
+use crate::lifecycle::recovery;
 use crate::model::{
-    Actor as Cause, Debt, EDITED_NOTE, Event, Happening, Health, Instance, Launch, LaunchOrigin, ProbeOutcome,
-    ProbeReport, ProbeVerdict, Role, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StartHow,
-    StateKind, StopHow,
+    Actor as Cause, Debt, EDITED_NOTE, Event, Happening, Health, Instance, Intent, Launch, LaunchOrigin, Owed,
+    Presence, ProbeOutcome, ProbeReport, ProbeVerdict, Role, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec,
+    ServiceState, StartHow, StateKind, StopHow,
 };
 
 /// All services that start together probe at most this often.
@@ -267,6 +270,26 @@ impl Actor {
         self.memory.lead(role);
     }
 
+    /// Where no guardian of ours keeps count, the leader does: what it owes is recorded first, then the run is ended, and the supervisor
+    /// starts it again when its time has come, in this engine or in that of a later leader.
+    fn recover_here(&mut self, instance: Instance) {
+        let ran_for = self
+            .machine
+            .state()
+            .since()
+            .map_or(Duration::ZERO, |since| Instant::now().into_std().saturating_duration_since(since));
+        let before = self.ports.store.debt(&self.spec.id);
+        let seed = RandomState::new().hash_one(&self.spec.id);
+        let debt = recovery::next_debt(&self.spec, before.as_ref(), ran_for, boot_time(), seed);
+        let (ports, spec, hint) = (self.ports.clone(), Arc::clone(self.instance_spec()), Arc::clone(&self.hint));
+        let events = self.events.clone();
+        self.tasks.spawn(async move {
+            let ended = end_unhealthy_run(&ports, &spec, &instance, &debt, &events).await;
+            hint.notify_one();
+            Input::RecoveryReported(ended)
+        });
+    }
+
     fn take_joined(&mut self) -> bool {
         self.joined.take().is_some_and(|joined| joined.load(Ordering::SeqCst))
     }
@@ -315,8 +338,12 @@ impl Actor {
     }
 
     async fn observe(&mut self) -> Input {
+        let observed = self.ports.backend.observe(self.instance_spec()).await;
         self.debt = self.ports.store.debt(&self.spec.id);
-        Input::Observed(self.ports.backend.observe(self.instance_spec()).await.map_err(|error| error.message))
+        Input::Observed(observed.map_err(|error| error.message).map(|observed| match &self.debt {
+            Some(debt) => recovery::with_debt(observed, debt, Instant::now().into_std(), boot_time()),
+            None => observed,
+        }))
     }
 
     /// What the present instance was started with.
@@ -424,7 +451,10 @@ impl Actor {
                         None => backend.start(&spec, how).await.map(Some),
                         Some(store) => {
                             backend
-                                .start_if(&spec, &|| joined.load(Ordering::SeqCst) || store.debt(&spec.id).is_some())
+                                .start_if(&spec, &|| {
+                                    joined.load(Ordering::SeqCst)
+                                        || store.debt(&spec.id).is_some_and(|debt| debt.is_start())
+                                })
                                 .await
                         }
                     };
@@ -474,6 +504,7 @@ impl Actor {
                     Input::Tick
                 });
             }
+            Effect::Recover { instance } if Remedy::of(&self.spec) == Remedy::Leader => self.recover_here(instance),
             Effect::Recover { instance } => {
                 let (backend, spec, hint) =
                     (Arc::clone(&self.ports.backend), Arc::clone(self.instance_spec()), Arc::clone(&self.hint));
@@ -576,8 +607,10 @@ impl Actor {
             notes.push(EDITED_NOTE.to_owned());
         }
         notes.extend(self.memory.note());
-        if let Some(debt) = self.debt.as_ref().filter(|_| is_down(self.machine.state())) {
-            notes.push(format!("it is started as soon as {} is well, by whoever leads then", debt.because_of));
+        if let Some(Debt { owed: Owed::StartAfter(other), .. }) =
+            self.debt.as_ref().filter(|_| is_down(self.machine.state()))
+        {
+            notes.push(format!("it is started as soon as {other} is well, by whoever leads then"));
         }
         let snapshot = ServiceSnapshot {
             spec: Arc::clone(&self.spec),
@@ -625,6 +658,41 @@ fn author(what: &Happening) -> Option<Cause> {
         | Happening::Stopped
         | Happening::StopFailed { .. } => None,
     }
+}
+
+/// Ends a run for a leader that will start it again, or will not; see [`Actor::recover_here`].
+async fn end_unhealthy_run(
+    ports: &Ports,
+    spec: &ServiceSpec,
+    instance: &Instance,
+    debt: &Debt,
+    events: &broadcast::Sender<Event>,
+) -> Result<(), String> {
+    // From here on whoever stops it takes this back, before and after; what was stopped before shows now.
+    ports.store.owe(debt);
+    let observed = ports.backend.observe(spec).await.map_err(|error| error.message);
+    let is_meant = observed.as_ref().is_ok_and(|observed| {
+        observed.intent == Some(Intent::Up)
+            && matches!(&observed.presence, Presence::Present { instance: found, .. } if found == instance)
+    });
+    let grace = spec.startup.stop_timeout;
+    let mut stopped = if is_meant { ports.backend.stop(spec, StopHow::Ask, grace).await } else { Ok(()) };
+    // A person who stops it meanwhile decides how hard.
+    if matches!(stopped, Err(StopError::StillAlive { .. })) && ports.store.debt(&spec.id).as_ref() == Some(debt) {
+        let what = Happening::Escalated { after: grace };
+        let event = Event { at: SystemTime::now(), service: spec.id.clone(), what, actor: Cause::Recovery };
+        tracing::info!(service = %event.service, actor = %event.actor, "{}", event.what);
+        ports.store.record(&event);
+        // Nobody has to listen.
+        let _ = events.send(event);
+        stopped = ports.backend.stop(spec, StopHow::Kill, grace).await;
+    }
+    if (!is_meant || stopped.is_err()) && ports.store.debt(&spec.id).as_ref() == Some(debt) {
+        // Nothing was ended, so nothing is owed; what was used up stays used up.
+        ports.store.owe(&Debt { owed: Owed::Nothing, ..debt.clone() });
+    }
+    observed?;
+    stopped.map_err(|error| error.to_string())
 }
 
 /// Whether nothing of it runs, is on its way, or will come back by itself.
@@ -677,7 +745,7 @@ impl Drop for Actor {
 }
 
 /// The clock that goes on while the machine is suspended.
-fn boot_time() -> Duration {
+pub(super) fn boot_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     Duration::try_from(time).unwrap_or_default()
 }

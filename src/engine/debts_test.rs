@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::handle::Handle;
 use super::operation::Verb;
 use super::tests::{engine, operate, wait_for, wait_for_kind, wait_until_alive};
-use crate::model::{Ending, FailureReason, Health, Presence, Role, ServiceSpec, Snapshot, StateKind};
+use crate::model::{
+    Deployment, DockerSpec, Ending, FailureReason, Health, Presence, RestartOnFailure, Role, ServiceSpec, ServiceState,
+    Snapshot, StateKind,
+};
 use crate::testkit::builders::{checked_service, id, restarted_service};
 use crate::testkit::world::{Script, World};
 
@@ -107,4 +110,54 @@ async fn a_stop_that_was_done_before_the_launch_is_not_undone_by_it() {
     wait_for(&handle, |snapshot| is_healthy(snapshot, "cache")).await;
     tokio::time::sleep(Duration::from_secs(300)).await;
     assert_eq!(world.n_launches("web"), 0);
+}
+
+fn in_a_container(mut spec: ServiceSpec) -> ServiceSpec {
+    spec.deployment = Deployment::Docker(DockerSpec {
+        image: "web".to_owned(),
+        container_name: "web".to_owned(),
+        ports: Vec::new(),
+        volumes: Vec::new(),
+        restart_policy: None,
+    });
+    spec.startup.restart_on_failure = RestartOnFailure::UpTo { max_restarts: 1 };
+    spec
+}
+
+/// Waits for a fact in real time: what is owed is due on the machine's own clock, which no test can pause.
+async fn really(what: &str, is_so: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "never so: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_unhealthy_container_is_restarted_by_the_leader_within_a_budget_that_a_later_leader_knows() {
+    let world = World::new();
+    let mut web = in_a_container(checked_service("web", ""));
+    web.startup.start_timeout = Duration::from_millis(100);
+    web.health_check.interval = Duration::from_secs(1);
+    web.health_check.retries = 1;
+    // It ignores its stop signal.
+    web.startup.stop_timeout = Duration::from_millis(50);
+    world.script("web", Script { stop_takes: None, ..Script::default() });
+    let handle = engine(&world, [web]);
+    handle.lead(Role::Leader).await.unwrap();
+    operate(&handle, Verb::Start, "web").await;
+    world.set_sick("web", true);
+    wait_for_kind(&handle, "web", StateKind::Backoff).await;
+    let told = world.timeline().join("\n");
+    assert!(told.contains("web: restarting it, because it is unhealthy"), "{told}");
+    assert!(told.contains("is killed (recovery)"), "{told}");
+    really("restarted", || world.n_launches("web") == 2).await;
+    let failed = wait_for_kind(&handle, "web", StateKind::Failed).await;
+    let reason = FailureReason::GaveUp { ending: Ending::Unhealthy, restarts: 1 };
+    assert_eq!(failed.service("web").unwrap().state, ServiceState::Failed { reason });
+    assert_eq!(world.n_launches("web"), 2);
+    world.set_sick("web", false);
+    operate(&handle, Verb::Start, "web").await;
+    assert_eq!(world.n_launches("web"), 3);
+    assert_eq!(crate::engine::ports::Store::debt(world.as_ref(), &id("web")), None, "a person's start begins anew");
 }

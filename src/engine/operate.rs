@@ -14,7 +14,7 @@ use super::supervisor::Ports;
 use crate::graph::Graph;
 use crate::lifecycle::admission::Checked;
 use crate::lifecycle::machine::{StartEnd, StopEnd};
-use crate::model::{Actor as Cause, Debt, ServiceId, ServiceSnapshot, Snapshot, StartHow, StopHow};
+use crate::model::{Actor as Cause, Debt, Owed, ServiceId, ServiceSnapshot, Snapshot, StartHow, StopHow};
 use crate::preflight::{CheckKind, Finding, Verdict};
 
 /// Lines of a service's log that are quoted when its start fails (R93).
@@ -144,6 +144,12 @@ impl Drive {
         }
     }
 
+    fn forgive(&self, service: &ServiceId) {
+        if self.on.plan.request.actor != Cause::Recovery {
+            self.on.ports.store.forgive(service);
+        }
+    }
+
     /// A leader tries again when what it needs is well; what ran and goes on running is owed nothing.
     fn owe(&self, service: &ServiceId, because_of: &ServiceId) {
         let was_stopped = match self.on.plan.request.verb {
@@ -152,7 +158,12 @@ impl Drive {
             Verb::Stop | Verb::StopForced { .. } => return,
         };
         if was_stopped || !self.is_alive(service) {
-            self.on.ports.store.owe(&Debt { service: service.clone(), because_of: because_of.clone() });
+            self.on.ports.store.owe(&Debt {
+                service: service.clone(),
+                owed: Owed::StartAfter(because_of.clone()),
+                failures: 0,
+                streak: 0,
+            });
             if let Some(contact) = self.on.contacts.get(service) {
                 contact.hint.notify_one();
             }
@@ -473,10 +484,13 @@ impl Drive {
     fn stop_ended(&mut self, id: ServiceId, end: StopEnd) {
         match end {
             StopEnd::Stopped => {
+                // A leader may have recorded what it owes while this was going on.
+                self.forgive(&id);
                 self.tell(Progress::Stopped(id.clone()));
                 self.ended.insert(id, End::Stopped);
             }
             StopEnd::NotRunning => {
+                self.forgive(&id);
                 self.tell(Progress::NotRunning(id.clone()));
                 self.ended.insert(id, End::NotRunning);
             }
@@ -517,7 +531,15 @@ impl Drive {
         // A debt is paid by trying: what goes wrong now is not the other service's fault.
         if self.on.plan.request.actor == Cause::Recovery {
             let tried = self.ended.iter().filter(|(_, end)| **end != End::Skipped);
-            tried.for_each(|(service, _)| self.on.ports.store.forgive(service));
+            for (service, _) in tried {
+                match self.on.ports.store.debt(service) {
+                    Some(debt) if matches!(debt.owed, Owed::StartAt(_)) => {
+                        self.on.ports.store.owe(&Debt { owed: Owed::Nothing, ..debt });
+                    }
+                    Some(Debt { owed: Owed::StartAfter(_), .. }) => self.on.ports.store.forgive(service),
+                    Some(_) | None => {}
+                }
+            }
         }
         let mut summary = Summary::default();
         for step in &self.on.plan.steps {

@@ -10,17 +10,18 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::actor::{Actor, Contact, Crowd, Order, Report, Ways, is_down, is_ready, sleep_until};
+use super::actor::{Actor, Contact, Crowd, Order, Report, Ways, boot_time, is_down, is_ready, sleep_until};
 use super::handle::{Attempts, Checked, Command, Handle, Inspection};
 use super::operate::{self, Circumstances};
 use super::operation::{Operation, Plan, Refusal, Request, Targets, Verb};
 use super::ports::{Backend, Host, LogSource, Probe, Store};
 use super::{preflight, recovery};
 use crate::graph::Graph;
+use crate::lifecycle::backoff::LONGEST_DELAY;
 use crate::lifecycle::machine::{Policy, Probing, Tending};
 use crate::lifecycle::plan::plan;
 use crate::model::{
-    Actor as Cause, Check, Debt, Event, FailureReason, Instance, ProbeOutcome, ProbeVerdict, Registry,
+    Actor as Cause, Check, Debt, Event, FailureReason, Instance, Owed, ProbeOutcome, ProbeVerdict, Registry,
     RestartOnFailure, Role, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, Snapshot, StateKind,
 };
 use crate::preflight::{Finding, HostFinding, judge_host};
@@ -400,7 +401,8 @@ impl Supervisor {
             return;
         }
         if let Some(because_of) = self.needs_in_order(now.id()).into_iter().find(|id| !self.is_well(id)) {
-            self.ports.store.owe(&Debt { service: now.id().clone(), because_of });
+            let owed = Owed::StartAfter(because_of);
+            self.ports.store.owe(&Debt { service: now.id().clone(), owed, failures: 0, streak: 0 });
             if let Some(contact) = self.contacts.get(now.id()) {
                 contact.hint.notify_one();
             }
@@ -427,13 +429,29 @@ impl Supervisor {
         }
         let now = Instant::now();
         self.tried.retain(|_, at| now.duration_since(*at) < DEBT_RETRY);
-        let down = self.services.values().filter(|service| is_down(&service.state));
-        let due: Vec<ServiceId> = down
-            .map(|service| service.id().clone())
-            .filter(|id| self.registered.contains(id) && !self.tried.contains_key(id))
-            .filter(|id| self.ports.store.debt(id).is_some())
-            .filter(|id| self.graph.all_dependencies(id).iter().all(|need| self.is_well(need)))
-            .collect();
+        let boot = boot_time();
+        let mut due: Vec<ServiceId> = Vec::new();
+        for service in self.services.values() {
+            let id = service.id();
+            let is_down = is_down(&service.state) || service.kind() == StateKind::Backoff;
+            if !is_down || !self.registered.contains(id) {
+                continue;
+            }
+            match self.ports.store.debt(id).map(|debt| debt.owed) {
+                // A moment of an earlier boot is no reason to wait for long.
+                Some(Owed::StartAt(at)) if boot < at && at < boot + LONGEST_DELAY * 2 => {
+                    let then = now + (at - boot);
+                    self.debts_due = Some(self.debts_due.map_or(then, |due| due.min(then)));
+                }
+                Some(Owed::StartAt(_)) => due.push(id.clone()),
+                Some(Owed::StartAfter(_)) if !self.tried.contains_key(id) => {
+                    if self.graph.all_dependencies(id).iter().all(|need| self.is_well(need)) {
+                        due.push(id.clone());
+                    }
+                }
+                Some(Owed::StartAfter(_) | Owed::GaveUp | Owed::Nothing) | None => {}
+            }
+        }
         for id in due {
             self.tried.insert(id.clone(), now);
             let targets = Targets::Named(vec![id.clone()]);

@@ -1,14 +1,15 @@
-//! `state/<service>.owed`: a start that did not come to be because of another service, and comes when that one is well.
+//! `state/<service>.owed`: what a leader owes to a service, in any mode, with the restarts used up where no shim counts them.
 
 use std::io::{self, Read as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::Layout;
 use super::directory::{self, Durability};
-use crate::model::{Debt, ServiceId};
+use crate::model::{Debt, Owed, ServiceId};
 
 /// The version of the format.
 const SCHEMA: u32 = 1;
@@ -19,7 +20,16 @@ const MAX_LENGTH: u64 = 4 * 1024;
 #[derive(Serialize, Deserialize)]
 struct DebtJson {
     schema: u32,
-    because_of: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    start_after: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    start_at_boottime_ms: Option<u64>,
+    #[serde(default)]
+    gave_up: bool,
+    #[serde(default)]
+    failures: u32,
+    #[serde(default)]
+    streak: u32,
 }
 
 fn file(layout: &Layout, service: &ServiceId) -> PathBuf {
@@ -31,7 +41,20 @@ fn file(layout: &Layout, service: &ServiceId) -> PathBuf {
 /// # Errors
 /// When it cannot be written.
 pub(super) fn write(layout: &Layout, debt: &Debt) -> io::Result<()> {
-    let json = DebtJson { schema: SCHEMA, because_of: debt.because_of.to_string() };
+    let Debt { service: _, owed, failures, streak } = debt;
+    let mut json = DebtJson {
+        schema: SCHEMA,
+        start_after: None,
+        start_at_boottime_ms: None,
+        gave_up: *owed == Owed::GaveUp,
+        failures: *failures,
+        streak: *streak,
+    };
+    match owed {
+        Owed::StartAfter(service) => json.start_after = Some(service.to_string()),
+        Owed::StartAt(due) => json.start_at_boottime_ms = Some(u64::try_from(due.as_millis()).unwrap_or(u64::MAX)),
+        Owed::GaveUp | Owed::Nothing => {}
+    }
     let mut text = serde_json::to_vec(&json).map_err(io::Error::other)?;
     text.push(b'\n');
     directory::prepare(layout)?;
@@ -59,8 +82,14 @@ pub(super) fn read(layout: &Layout, service: &ServiceId) -> Option<Debt> {
         .read_to_end(&mut text)
         .ok()?;
     let json: DebtJson = serde_json::from_slice(&text).ok()?;
-    let because_of = ServiceId::new(&json.because_of).ok()?;
-    (json.schema == SCHEMA).then(|| Debt { service: service.clone(), because_of })
+    let owed = match (json.start_after, json.start_at_boottime_ms) {
+        (Some(name), _) => Owed::StartAfter(ServiceId::new(&name).ok()?),
+        (None, Some(due)) => Owed::StartAt(Duration::from_millis(due)),
+        (None, None) if json.gave_up => Owed::GaveUp,
+        (None, None) => Owed::Nothing,
+    };
+    let (failures, streak) = (json.failures, json.streak);
+    (json.schema == SCHEMA).then(|| Debt { service: service.clone(), owed, failures, streak })
 }
 
 #[cfg(test)]
@@ -68,7 +97,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::{file, read, remove, write};
-    use crate::model::{Debt, ServiceId};
+    use crate::model::{Debt, Owed, ServiceId};
     use crate::store::Layout;
 
     fn id(name: &str) -> ServiceId {
@@ -82,12 +111,15 @@ mod tests {
         assert_eq!(read(&layout, &id("web")), None);
         remove(&layout, &id("web")).expect("there is nothing to forget");
         assert!(!layout.root().exists(), "looking makes nothing");
-        let debt = Debt { service: id("web"), because_of: id("db") };
-        write(&layout, &debt).expect("write");
-        assert_eq!(read(&layout, &id("web")), Some(debt));
+        let start_at = Owed::StartAt(std::time::Duration::from_millis(1_234));
+        for owed in [Owed::Nothing, Owed::GaveUp, start_at, Owed::StartAfter(id("db"))] {
+            let debt = Debt { service: id("web"), owed, failures: 2, streak: 1 };
+            write(&layout, &debt).expect("write");
+            assert_eq!(read(&layout, &id("web")), Some(debt));
+        }
         let path = file(&layout, &id("web"));
         assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
-        std::fs::write(&path, "{\"schema\":1,\"because_of\":\"../x\"}").expect("write");
+        std::fs::write(&path, "{\"schema\":1,\"start_after\":\"../x\"}").expect("write");
         assert_eq!(read(&layout, &id("web")), None, "what no service is called");
         std::fs::write(&path, "torn").expect("write");
         assert_eq!(read(&layout, &id("web")), None);
