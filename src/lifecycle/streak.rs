@@ -3,7 +3,7 @@
 use crate::model::{Health, ProbeVerdict};
 
 /// Counts results in a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Streak {
     health: Health,
     failures: u32,

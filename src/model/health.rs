@@ -35,7 +35,7 @@ pub enum ProbeVerdict {
 }
 
 /// The answer of one attempt: M1 to M10 of the requirements.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ProbeReport {
     /// Passed or failed.
     pub verdict: ProbeVerdict,

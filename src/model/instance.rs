@@ -141,7 +141,7 @@ impl fmt::Display for SignalName {
 }
 
 /// An exit that was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ExitRecord {
     /// How.
     pub ending: Ending,

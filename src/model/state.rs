@@ -15,7 +15,7 @@ pub enum Intent {
 }
 
 /// What was observed. Each variant owns the data that exists in it, and no other.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ServiceState {
     /// The backend cannot say, or has not said yet.
     Unknown {
@@ -78,7 +78,7 @@ pub enum ServiceState {
 }
 
 /// Why a service is down although it was wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum FailureReason {
     /// The backend could not start it: the sentence says what and why.
     CouldNotStart(String),

@@ -9,6 +9,8 @@
 mod architecture;
 mod campaign;
 mod cli;
+#[cfg(feature = "docker")]
+mod compose;
 mod config;
 mod demo;
 #[cfg(feature = "docker")]
@@ -17,8 +19,12 @@ mod doctor;
 mod edits;
 mod examples;
 mod faults;
+#[cfg(all(feature = "docker", feature = "kubernetes", feature = "remote"))]
+mod five_modes;
 mod fuzz;
 mod kills;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod process;
 mod pty;
 mod pty_registry;
@@ -26,4 +32,5 @@ mod pty_registry;
 mod remote;
 mod requirements;
 mod schema;
+mod supervise;
 mod support;

@@ -213,9 +213,10 @@ fn is_progress(line: &str) -> bool {
         "You might be seeing this error",
         "For more on the Compose file format",
     ];
-    // A step that failed is not told as one: `Cannot start service`, `Error response from daemon`.
-    let is_step = STEPS.iter().any(|step| line.starts_with(step)) && !line.to_lowercase().contains("error");
-    is_step || line.contains("level=warning") || line.contains("level=info")
+    STEPS.iter().any(|step| line.starts_with(step))
+        || line == "Encountered errors while bringing up the project."
+        || line.contains("level=warning")
+        || line.contains("level=info")
 }
 
 /// Without control characters and the sequences they begin, and without what Compose writes before each error.
@@ -232,7 +233,12 @@ fn clean(line: &str) -> String {
         }
     }
     let clean = clean.trim();
-    clean.strip_prefix("ERROR: ").unwrap_or(clean).trim().to_owned()
+    let clean = clean.strip_prefix("ERROR: ").unwrap_or(clean).trim();
+    // The first generation says the same of the container and of the service: `for web  Cannot start service web: …`.
+    match clean.strip_prefix("for ").and_then(|rest| rest.split_once("  ")) {
+        Some((_, reason)) => reason.trim().to_owned(),
+        None => clean.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -307,7 +313,8 @@ mod tests {
             "Creating a_web_1 ... error\n\nERROR: for web  Cannot start service web: driver failed programming external \
              connectivity: Bind for 0.0.0.0:80 failed: port is already allocated\nEncountered errors while bringing up the project.\n",
             Permanent,
-            "port is already allocated",
+            "could not start web: Cannot start service web: driver failed programming external connectivity: Bind for 0.0.0.0:80 failed: \
+             port is already allocated",
             "free the port",
         );
     }

@@ -32,7 +32,7 @@ pub(super) struct ComposeService {
     /// Other services of the file that it names, sorted.
     pub(super) depends_on: Vec<String>,
     /// Ports of this host that it publishes; those that the engine chooses are left out.
-    pub(super) host_ports: Vec<HostPort>,
+    pub(super) published: Vec<HostPort>,
     /// The image, where one is named.
     pub(super) image: Option<String>,
     /// It has to be built where its image is not here.
@@ -77,7 +77,7 @@ impl From<&Value> for ComposeService {
         let ports = service.get("ports").and_then(Value::as_array).into_iter().flatten();
         Self {
             depends_on,
-            host_ports: ports.flat_map(host_ports).collect(),
+            published: ports.flat_map(published).collect(),
             image: service.get("image").and_then(Value::as_str).map(str::to_owned),
             is_built: service.get("build").is_some(),
         }
@@ -85,7 +85,7 @@ impl From<&Value> for ComposeService {
 }
 
 /// The host's side of a published port: the first generation writes the short form for TCP, and the long one.
-fn host_ports(port: &Value) -> Vec<HostPort> {
+fn published(port: &Value) -> Vec<HostPort> {
     let (published, protocol) = match port {
         Value::String(text) => {
             let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
@@ -199,11 +199,8 @@ pub(super) fn directory_of(file: &Path, tried: &str) -> Result<PathBuf, BackendE
 
 #[cfg(test)]
 mod tests {
-    use super::{ComposeFile, ComposeService};
-
-    fn shown(service: &ComposeService) -> Vec<String> {
-        service.host_ports.iter().map(ToString::to_string).collect()
-    }
+    use super::ComposeFile;
+    use crate::model::{HostPort, Protocol};
 
     #[test]
     fn the_model_of_both_generations_is_read() {
@@ -214,9 +211,10 @@ mod tests {
         assert_eq!(file.project, None);
         assert_eq!(file.service_names(), ["db", "web"]);
         let web = file.service("web").unwrap();
+        let udp = HostPort { protocol: Protocol::Udp, number: 18081 };
         assert_eq!(
-            (web.depends_on.as_slice(), shown(web).as_slice()),
-            (&["db".to_owned()][..], &["18080", "18082", "18081/udp", "18083"].map(str::to_owned)[..])
+            (web.depends_on.as_slice(), web.published.as_slice()),
+            (&["db".to_owned()][..], &[HostPort::tcp(18080), HostPort::tcp(18082), udp, HostPort::tcp(18083)][..])
         );
 
         let second = "name: shop\nservices:\n  web:\n    image: x\n    depends_on:\n      - b\n      - a\n    ports:\n      - mode: ingress\n        \
@@ -226,7 +224,7 @@ mod tests {
         assert_eq!(file.project.as_deref(), Some("shop"));
         let web = file.service("web").unwrap();
         assert_eq!(web.depends_on, ["a", "b"]);
-        assert_eq!(shown(web), ["8000", "8001", "8002"]);
+        assert_eq!(web.published, [8000, 8001, 8002].map(HostPort::tcp));
         assert_eq!(file.service("db"), None);
     }
 }

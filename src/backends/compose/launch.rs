@@ -8,7 +8,7 @@ use bollard::models::ContainerStateStatusEnum as Status;
 
 use super::failure::{self, Attempt};
 use super::file::directory_of;
-use super::place::{Located, absolute};
+use super::place::{Located, absolute, number};
 use super::{ComposeBackend, compose_spec};
 use crate::backends::containers::{self, Container, NotGone, Refusal};
 use crate::engine::ports::{BackendError, ErrorKind};
@@ -85,9 +85,22 @@ impl ComposeBackend {
         };
         self.up(spec, compose, &place, present, &lock, &tried).await?;
         let (record, _) = self.records.read(&spec.id);
-        let located = self.locate(compose, record.as_deref()).await.map_err(refused)?;
+        let mut located = self.locate(compose, record.as_deref()).await.map_err(refused)?;
+        self.remove_replaced(&mut located).await.map_err(refused)?;
         self.write(&lock, &spec.id, Phase::Running, Some(&place), &located.containers)?;
         self.launch(&located, LaunchOrigin::Started, &tried)
+    }
+
+    /// Removes what an interrupted `up` left behind: it makes the new container before it removes the old one, which has the same number,
+    /// and the first generation never comes back to that. Volumes stay.
+    async fn remove_replaced(&self, located: &mut Located) -> Result<(), Refusal> {
+        let running: Vec<u32> = located.containers.iter().filter(|it| it.is_running()).map(number).collect();
+        let is_replaced = |it: &Container| !it.is_alive() && number(it) != u32::MAX && running.contains(&number(it));
+        for container in located.containers.extract_if(.., |it| is_replaced(it)) {
+            tracing::info!(container.name, "removing what an interrupted start left behind");
+            self.engine.remove(&container.id).await?;
+        }
+        Ok(())
     }
 
     fn launch(&self, located: &Located, origin: LaunchOrigin, tried: &str) -> Result<Launch, BackendError> {

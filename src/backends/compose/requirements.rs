@@ -107,7 +107,7 @@ impl ComposeBackend {
         if !located.is_running() {
             let mut holders: Vec<_> = self
                 .host
-                .port_holders(service.host_ports.get(..MAX_PORTS).unwrap_or(&service.host_ports))
+                .port_holders(service.published.get(..MAX_PORTS).unwrap_or(&service.published))
                 .await
                 .into_iter()
                 .collect();

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use bollard::models::ContainerStateStatusEnum as Status;
-use bollard::query_parameters::{KillContainerOptionsBuilder, WaitContainerOptionsBuilder};
+use bollard::query_parameters::{
+    KillContainerOptionsBuilder, RemoveContainerOptionsBuilder, WaitContainerOptionsBuilder,
+};
 use futures::StreamExt as _;
 use futures::future::join_all;
 use tokio::time::Instant;
@@ -84,6 +86,16 @@ impl Engine {
         let options = KillContainerOptionsBuilder::default().signal(signal).build();
         match docker.kill_container(id, Some(options)).await.map_err(|error| self.refusal(&error)) {
             Ok(()) | Err(Refusal::NotFound(_) | Refusal::Conflict(_)) => Ok(()),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Removes a container that does not run; its volumes stay. One that is gone already needs nothing.
+    pub(crate) async fn remove(&self, id: &str) -> Result<(), Refusal> {
+        let docker = self.order().await?;
+        let options = RemoveContainerOptionsBuilder::default().v(false).force(false).build();
+        match docker.remove_container(id, Some(options)).await.map_err(|error| self.refusal(&error)) {
+            Ok(()) | Err(Refusal::NotFound(_)) => Ok(()),
             Err(refusal) => Err(refusal),
         }
     }

@@ -32,7 +32,7 @@ use crate::model::{
 use recovery::Illness;
 
 /// What waits for the end of what is under way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Queued {
     Nothing,
     /// A start that came while it stopped.
@@ -47,7 +47,7 @@ enum Queued {
 }
 
 /// Whether a probe is under way, so that a slow one is never joined by a second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum InFlight {
     No,
     Yes,
@@ -56,7 +56,7 @@ enum InFlight {
 }
 
 /// Who stops a service that is stopping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Stopper {
     /// This engine, which will hear the end from its backend.
     Us,
@@ -346,3 +346,6 @@ mod property_test;
 
 #[cfg(test)]
 mod recovery_test;
+
+#[cfg(test)]
+mod model_test;

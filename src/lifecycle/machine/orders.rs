@@ -201,10 +201,10 @@ impl Turn {
                 };
                 self.emit(Effect::StopEnded(StopEnd::Failed(StopFailure { message, remedy: None })));
             }
+            // So it was when it was last looked at; another copy of the tool may have started it since.
             Admission::AlreadySo => {
                 self.machine.intent = Some(Intent::Down);
-                self.enter(ServiceState::Stopped);
-                self.emit(Effect::StopEnded(StopEnd::NotRunning));
+                self.order_stop(how, grace);
             }
             Admission::Accepted => {
                 self.machine.intent = Some(Intent::Down);

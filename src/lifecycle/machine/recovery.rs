@@ -17,7 +17,7 @@ use crate::lifecycle::machine::Effect;
 use crate::model::{Happening, Health, Instance, Intent, ProbeVerdict, Role, ServiceId, ServiceState};
 
 /// What is known of the illness of a running instance.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
 pub(super) struct Illness {
     /// Probes in a row that failed and count.
     failures: u32,
@@ -29,7 +29,7 @@ pub(super) struct Illness {
 }
 
 /// How far the leader is with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 enum Stage {
     #[default]
     Watching,

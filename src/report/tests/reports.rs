@@ -302,6 +302,7 @@ fn json_field_names_are_stable() {
           "restarts": 0,
           "message": "HTTP health check passed",
           "why": null,
+          "history": null,
           "facts": []
         }
       ],

@@ -1,5 +1,6 @@
 //! Tests of the console as a whole: behaviour as (state, keys, expectation), what is drawn as pictures, the loop with a real engine.
 
+mod events;
 mod fixture;
 mod palette;
 mod preflight;

@@ -59,7 +59,7 @@ fn what_looks_the_same_is_not_drawn_again() {
     console.event(Event::UsageDue);
     let instance = console.state.selected().and_then(|it| it.state.instance()).cloned().expect("it runs");
     assert_ne!(instance, process(0));
-    let mut measure = |console: &mut Console, millis, mib| {
+    let measure = |console: &mut Console, millis, mib| {
         console.advance(Duration::from_secs(1));
         console.state.redraw = Redraw::No;
         console.event(Event::UsageMeasured(vec![(id("orchestrator"), instance.clone(), used(millis, mib))]));

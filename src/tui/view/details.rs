@@ -190,7 +190,10 @@ fn state_rows(writer: &mut Writer<'_, '_>, service: &ServiceSnapshot) {
 
 fn health_rows(writer: &mut Writer<'_, '_>, service: &ServiceSnapshot) {
     let dot = format!(" {} ", writer.paint.icons.dot());
-    for (label, window) in [("Uptime, 24 h", Window::DAY), ("Uptime, 7 d", Window::WEEK)] {
+    let observed = |window| service.history.statistics(window, wall_time(writer.paint.state)).observed();
+    // Of a service that is younger than a day, the week says nothing more.
+    let week = (observed(Window::WEEK) > observed(Window::DAY)).then_some(("Uptime, 7 d", Window::WEEK));
+    for (label, window) in [("Uptime, 24 h", Window::DAY)].into_iter().chain(week) {
         if let Some(numbers) = window_in_numbers(writer.paint.state, service, window) {
             writer.text(label, &numbers.join(&dot), Role::Text);
         }

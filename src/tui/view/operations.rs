@@ -215,6 +215,13 @@ fn step_line<'a>(paint: &Paint<'a>, step: &Step, progress: Option<&StepView>, na
     ])
 }
 
+/// Where it is, where a mistake about that would be grave.
+fn place(paint: &Paint<'_>, step: &Step) -> String {
+    let service = paint.state.snapshot.service(step.service.as_str());
+    let place = service.and_then(|service| service.state.instance()?.place());
+    place.map(|place| format!(" in {place}")).unwrap_or_default()
+}
+
 fn step_words(paint: &Paint<'_>, step: &Step, progress: Option<&StepView>) -> (&'static str, String, Style) {
     let icons = paint.icons;
     let after = || {
@@ -222,9 +229,9 @@ fn step_words(paint: &Paint<'_>, step: &Step, progress: Option<&StepView>) -> (&
         if names.is_empty() { String::new() } else { format!(" after {}", names.join(", ")) }
     };
     let planned = match step.action {
-        StepAction::Start => "start",
-        StepAction::Stop => "stop",
-        StepAction::Restart => "restart",
+        StepAction::Start => "start".to_owned(),
+        StepAction::Stop => format!("stop{}", place(paint, step)),
+        StepAction::Restart => format!("restart{}", place(paint, step)),
     };
     let (mark, words, role) = match progress.map(|it| &it.status) {
         None => (icons.pending(), format!("{planned}{}", after()), Role::Dim),

@@ -94,6 +94,7 @@ fn main() {
         ("reading: list and once", reading::list_and_once),
         ("console: idle and keys", console::idle_and_keys),
         ("console: 1000 services", console::thousand),
+        ("console: a week of history", console::week_of_history),
         #[cfg(feature = "docker")]
         ("docker: 20 containers at once", docker::together),
         #[cfg(feature = "docker")]
