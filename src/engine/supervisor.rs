@@ -610,7 +610,7 @@ async fn check_one(spec: &ServiceSpec, attempts: Attempts, ports: &Ports) -> Che
         Attempts::WithRetries => spec.health_check.retries,
     };
     loop {
-        let outcome = ports.probe.probe_service(&spec).await;
+        let outcome = ports.probe.probe_service(spec).await;
         let has_passed = matches!(
             &outcome,
             ProbeOutcome::Answered(report) if report.verdict == ProbeVerdict::Passed

@@ -26,8 +26,12 @@ pub(crate) struct Clients {
     travelling: OnceCell<Client>,
     /// Those that trust one authority alone, by its file, with what the file held.
     #[cfg(feature = "tls")]
-    pinned: tokio::sync::Mutex<HashMap<(PathBuf, Way), (Vec<u8>, Client)>>,
+    pinned: tokio::sync::Mutex<HashMap<(PathBuf, Way), Pinned>>,
 }
+
+/// What a file of authorities held, and the client that trusts them alone.
+#[cfg(feature = "tls")]
+type Pinned = (Vec<u8>, Client);
 
 /// How requests travel.
 #[cfg(feature = "tls")]

@@ -317,6 +317,8 @@ fn five_modes_are_started_broken_mended_and_stopped_in_the_console() {
     console.terminal.press("x");
     console.terminal.wait_for("where it cannot be stopped");
     console.terminal.press("\x1b");
+    // Together with what is pressed next it would be another key.
+    console.terminal.wait("the message is closed", || !console.terminal.text().contains("where it cannot be stopped"));
     console.select("api");
     console.terminal.press("s");
     console.shows(["running"; 5]);
