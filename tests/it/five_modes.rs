@@ -7,15 +7,11 @@
 //!            └───▶ cache (docker-compose) ────────────────▶
 //! ```
 
-#[path = "kubernetes/double.rs"]
-#[allow(dead_code, reason = "the tests of Kubernetes mode use the rest of it")]
-mod double;
-
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use self::double::Double;
+use crate::kubernetes::double::Double;
 use crate::remote::server::{Reply, Server};
 use crate::support::engine::{docker, engine_answers, import, must};
 use crate::support::home::{Home, wait_until};

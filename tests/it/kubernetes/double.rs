@@ -15,7 +15,7 @@ const TICK: Duration = Duration::from_millis(5);
 
 /// How the pods of the double are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Behaviour {
+pub(crate) enum Behaviour {
     /// Ready after a moment, gone a moment after they are told to end.
     Well,
     /// They never become ready.
@@ -32,7 +32,7 @@ pub(super) enum Behaviour {
 
 /// What an injected fault does.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// Answers with this recording.
     Recorded(&'static str),
     /// Takes the request and says nothing.
@@ -87,13 +87,13 @@ struct Inner {
 }
 
 /// The double. What waits on it ends with it.
-pub(super) struct Double {
+pub(crate) struct Double {
     inner: Arc<Inner>,
     port: u16,
 }
 
 /// A recorded exchange.
-pub(super) fn recorded(name: &str) -> Value {
+pub(crate) fn recorded(name: &str) -> Value {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/kubernetes/{name}.json"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap()
@@ -105,7 +105,7 @@ fn now() -> String {
 
 impl Double {
     /// With an empty cluster that has these namespaces.
-    pub(super) fn new(namespaces: &[&str]) -> Self {
+    pub(crate) fn new(namespaces: &[&str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let world = World { version: 1000, behaviour: Some(Behaviour::Well), ..World::default() };
@@ -149,12 +149,12 @@ impl Double {
         self.inner.world.lock().unwrap()
     }
 
-    pub(super) fn server(&self) -> String {
+    pub(crate) fn server(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// A kubeconfig that leads here, with these lines for its user.
-    pub(super) fn kubeconfig(&self, user: &str) -> String {
+    pub(crate) fn kubeconfig(&self, user: &str) -> String {
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: kind-double\nclusters:\n- name: double\n  cluster: {{server: {:?}}}\n\
              contexts:\n- name: kind-double\n  context: {{cluster: double, user: me}}\nusers:\n- name: me\n  user:\n{user}\n",
@@ -162,58 +162,58 @@ impl Double {
         )
     }
 
-    pub(super) fn behave(&self, behaviour: Behaviour) {
+    pub(crate) fn behave(&self, behaviour: Behaviour) {
         self.world().behaviour = Some(behaviour);
     }
 
     /// The controllers do nothing any more, or go on.
-    pub(super) fn freeze(&self, is_frozen: bool) {
+    pub(crate) fn freeze(&self, is_frozen: bool) {
         self.world().is_frozen = is_frozen;
     }
 
     /// Only these tokens are accepted.
-    pub(super) fn accept(&self, tokens: &[&str]) {
+    pub(crate) fn accept(&self, tokens: &[&str]) {
         self.world().tokens = Some(tokens.iter().map(|it| (*it).to_owned()).collect());
     }
 
     /// Reviews of access are answered with no for this verb.
-    pub(super) fn deny(&self, verb: &str) {
+    pub(crate) fn deny(&self, verb: &str) {
         self.world().denied.push(verb.to_owned());
     }
 
     /// The next `times` requests of this method whose target has this part meet a fault.
-    pub(super) fn inject(&self, method: &'static str, part: &str, fault: Fault, times: usize) {
+    pub(crate) fn inject(&self, method: &'static str, part: &str, fault: Fault, times: usize) {
         self.world().faults.push(Injected { method, part: part.to_owned(), fault, left: times });
     }
 
-    pub(super) fn heal(&self) {
+    pub(crate) fn heal(&self) {
         self.world().faults.clear();
     }
 
     /// All requests so far, as `METHOD target`.
-    pub(super) fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.world().requests.clone()
     }
 
-    pub(super) fn deployment(&self, namespace: &str, name: &str) -> Option<Value> {
+    pub(crate) fn deployment(&self, namespace: &str, name: &str) -> Option<Value> {
         self.world().deployments.get(&(namespace.to_owned(), name.to_owned())).cloned()
     }
 
-    pub(super) fn replicas(&self, namespace: &str, name: &str) -> Option<u64> {
+    pub(crate) fn replicas(&self, namespace: &str, name: &str) -> Option<u64> {
         self.deployment(namespace, name).map(|it| it["spec"]["replicas"].as_u64().unwrap_or(1))
     }
 
-    pub(super) fn object(&self, path: &str) -> Option<Value> {
+    pub(crate) fn object(&self, path: &str) -> Option<Value> {
         self.world().others.get(path).cloned()
     }
 
     /// The names of the pods that are there.
-    pub(super) fn pods(&self) -> Vec<String> {
+    pub(crate) fn pods(&self) -> Vec<String> {
         self.world().pods.keys().map(|(_, name)| name.clone()).collect()
     }
 
     /// Somebody else scales, like `kubectl scale`.
-    pub(super) fn scale(&self, namespace: &str, name: &str, count: u64) {
+    pub(crate) fn scale(&self, namespace: &str, name: &str, count: u64) {
         let key = (namespace.to_owned(), name.to_owned());
         let mut world = self.world();
         world.counted_by.insert(key.clone(), ("kubectl".to_owned(), "Update"));
@@ -222,7 +222,7 @@ impl Double {
     }
 
     /// The pods of the cluster print a line.
-    pub(super) fn print(&self, pod: &str, line: &str) {
+    pub(crate) fn print(&self, pod: &str, line: &str) {
         let mut world = self.world();
         let found = world.pods.iter_mut().find(|((_, name), _)| name == pod).unwrap().1;
         found.log.push((jiff::Timestamp::now(), line.to_owned()));
@@ -230,7 +230,7 @@ impl Double {
     }
 
     /// A pod's container ends and is started again.
-    pub(super) fn restart_container(&self, pod: &str) {
+    pub(crate) fn restart_container(&self, pod: &str) {
         let mut world = self.world();
         let key = world.pods.keys().find(|(_, name)| name == pod).unwrap().clone();
         world.n_made += 1;
@@ -247,7 +247,7 @@ impl Double {
     }
 
     /// The server goes away with all its connections.
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         let mut world = self.world();
         world.is_down = true;
         world.hang_up();
@@ -261,7 +261,7 @@ impl Double {
     }
 
     /// It comes back, and has forgotten every earlier version, as real ones have.
-    pub(super) fn start(&self) {
+    pub(crate) fn start(&self) {
         {
             let mut world = self.world();
             world.is_down = false;
@@ -280,13 +280,13 @@ impl Double {
     }
 
     /// All open connections break.
-    pub(super) fn break_connections(&self) {
+    pub(crate) fn break_connections(&self) {
         self.world().hang_up();
         self.inner.changed.notify_all();
     }
 
     /// Every version so far is forgotten: a watch that goes on from one gets 410.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         let mut world = self.world();
         world.version += 1;
         world.forgotten = world.version;

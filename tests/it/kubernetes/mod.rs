@@ -2,7 +2,7 @@
 //! `PROVISIONING_TEST_KUBECONFIG`, the life of a service against that cluster.
 
 mod commands;
-mod double;
+pub(crate) mod double;
 mod life;
 mod logs;
 mod plugins;
