@@ -152,6 +152,7 @@ async fn run_console(
             // No command line reaches the demo's home, so the lines shown are those of a real platform.
             (ConsoleKind::Registry, None) | (ConsoleKind::Demo, _) => String::new(),
         },
+        timeline: Some(session.layout.events()),
         logs: Arc::new(tui::LogsByMode::new(session.layout, session.handle.clone(), session.output)),
         usage: session.usage,
         desk: Arc::new(Desk { found, seen, environment: environment.clone() }),

@@ -119,6 +119,17 @@ impl Backend for ByMode {
         }
     }
 
+    fn start_if<'a>(
+        &'a self,
+        spec: &'a ServiceSpec,
+        is_wanted: &'a (dyn Fn() -> bool + Send + Sync),
+    ) -> BoxFuture<'a, Result<Option<Launch>, BackendError>> {
+        match self.of(spec) {
+            Ok(backend) => backend.start_if(spec, is_wanted),
+            Err(error) => std::future::ready(Err(error)).boxed(),
+        }
+    }
+
     fn restarts_in_place(&self, spec: &ServiceSpec) -> bool {
         self.of(spec).is_ok_and(|backend| backend.restarts_in_place(spec))
     }

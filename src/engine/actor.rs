@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, Semaphore, broadcast, mpsc, watch};
@@ -14,11 +14,14 @@ use super::memory::Memory;
 use super::ports::{Preparation, StopError};
 use super::supervisor::Ports;
 use crate::lifecycle::gap::{self, Clocks};
-use crate::lifecycle::machine::{Effect, Input, Machine, Policy, Probing, StartEnd, Step, StopEnd, StopFailure, step};
+use crate::lifecycle::machine::{
+    Effect, Input, Machine, Policy, Probing, Remedy, StartEnd, Step, StopEnd, StopFailure, step,
+};
+use crate::lifecycle::recovery;
 use crate::model::{
-    Actor as Cause, EDITED_NOTE, Event, Happening, Health, Instance, Launch, LaunchOrigin, ProbeOutcome, ProbeReport,
-    ProbeVerdict, Role, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, StartHow, StateKind,
-    StopHow,
+    Actor as Cause, Debt, EDITED_NOTE, Event, Happening, Health, Instance, Intent, Launch, LaunchOrigin, Owed,
+    Presence, ProbeOutcome, ProbeReport, ProbeVerdict, Role, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec,
+    ServiceState, StartHow, StateKind, StopHow,
 };
 
 /// All services that start together probe at most this often.
@@ -147,6 +150,10 @@ pub(super) struct Actor {
     is_replacing: bool,
     /// What the launch that is under way fetches first.
     preparation: Option<Fetching>,
+    /// While it is launched for nobody: whether somebody asked for it meanwhile.
+    joined: Option<Arc<AtomicBool>>,
+    /// What is owed to it.
+    debt: Option<Debt>,
     /// When something was last heard here.
     clocks: Clocks,
     /// When the probe that is under way has to have an answer.
@@ -170,6 +177,8 @@ impl Actor {
             roles,
             clocks: Clocks { awake: Instant::now().into_std(), boot: boot_time() },
             probe_due: None,
+            joined: None,
+            debt: None,
             memory: Memory::new(Arc::clone(&ports.store), &spec),
             spec,
             launched: None,
@@ -224,6 +233,8 @@ impl Actor {
             match heard {
                 Heard::Order(None) => return,
                 Heard::Order(Some(order)) => self.obey(order, &policy_of),
+                // A start for nobody was dropped in the moment in which a person joined it.
+                Heard::Task(Ok(Input::LaunchGivenUp)) if self.take_joined() => self.perform(Effect::Launch),
                 Heard::Task(Ok(input)) => {
                     let is_failure = matches!(input, Input::LaunchFailed { .. });
                     if matches!(input, Input::Launched(_)) {
@@ -259,12 +270,39 @@ impl Actor {
         self.memory.lead(role);
     }
 
+    /// Where no guardian of ours keeps count, the leader does: what it owes is recorded first, then the run is ended, and the supervisor
+    /// starts it again when its time has come, in this engine or in that of a later leader.
+    fn recover_here(&mut self, instance: Instance) {
+        let ran_for = self
+            .machine
+            .state()
+            .since()
+            .map_or(Duration::ZERO, |since| Instant::now().into_std().saturating_duration_since(since));
+        let before = self.ports.store.debt(&self.spec.id);
+        let seed = RandomState::new().hash_one(&self.spec.id);
+        let debt = recovery::next_debt(&self.spec, before.as_ref(), ran_for, boot_time(), seed);
+        let (ports, spec, hint) = (self.ports.clone(), Arc::clone(self.instance_spec()), Arc::clone(&self.hint));
+        let events = self.events.clone();
+        self.tasks.spawn(async move {
+            let ended = end_unhealthy_run(&ports, &spec, &instance, &debt, &events).await;
+            hint.notify_one();
+            Input::RecoveryReported(ended)
+        });
+    }
+
+    fn take_joined(&mut self) -> bool {
+        self.joined.take().is_some_and(|joined| joined.load(Ordering::SeqCst))
+    }
+
     fn obey(&mut self, order: Order, policy_of: &impl Fn(&ServiceSpec) -> Policy) {
         match order {
             Order::Start { on, how, cause, news } => {
                 self.cause = cause;
                 self.start_how = self.start_how.max(how);
                 self.start_news.push(news);
+                if let Some(joined) = self.joined.as_ref().filter(|_| cause != Cause::Recovery) {
+                    joined.store(true, Ordering::SeqCst);
+                }
                 self.take(match how {
                     StartHow::InPlace => Input::RestartRequested,
                     StartHow::AsItIs | StartHow::Anew => Input::StartRequested { on },
@@ -299,8 +337,13 @@ impl Actor {
         }
     }
 
-    async fn observe(&self) -> Input {
-        Input::Observed(self.ports.backend.observe(self.instance_spec()).await.map_err(|error| error.message))
+    async fn observe(&mut self) -> Input {
+        let observed = self.ports.backend.observe(self.instance_spec()).await;
+        self.debt = self.ports.store.debt(&self.spec.id);
+        Input::Observed(observed.map_err(|error| error.message).map(|observed| match &self.debt {
+            Some(debt) => recovery::with_debt(observed, debt, Instant::now().into_std(), boot_time()),
+            None => observed,
+        }))
     }
 
     /// What the present instance was started with.
@@ -387,6 +430,9 @@ impl Actor {
                 let (backend, spec, launches) =
                     (Arc::clone(&self.ports.backend), Arc::clone(&self.spec), Arc::clone(&self.crowd.launches));
                 let how = std::mem::take(&mut self.start_how);
+                let for_recovery = (self.cause == Cause::Recovery).then(|| Arc::clone(&self.ports.store));
+                let joined = Arc::new(AtomicBool::new(false));
+                self.joined = for_recovery.is_some().then(|| Arc::clone(&joined));
                 let (news, words) = Preparation::new();
                 let given_up = CancellationToken::new();
                 self.is_replacing = how == StartHow::InPlace;
@@ -401,8 +447,20 @@ impl Actor {
                     }
                     // The semaphore is never closed; a launch without a permit would only be a launch too many.
                     let _permit = launches.acquire_owned().await;
-                    match backend.start(&spec, how).await {
-                        Ok(launch) => Input::Launched(launch),
+                    let started = match for_recovery {
+                        None => backend.start(&spec, how).await.map(Some),
+                        Some(store) => {
+                            backend
+                                .start_if(&spec, &|| {
+                                    joined.load(Ordering::SeqCst)
+                                        || store.debt(&spec.id).is_some_and(|debt| debt.is_start())
+                                })
+                                .await
+                        }
+                    };
+                    match started {
+                        Ok(Some(launch)) => Input::Launched(launch),
+                        Ok(None) => Input::LaunchGivenUp,
                         Err(error) => Input::LaunchFailed { message: error.message, remedy: error.remedy },
                     }
                 });
@@ -446,6 +504,7 @@ impl Actor {
                     Input::Tick
                 });
             }
+            Effect::Recover { instance } if Remedy::of(&self.spec) == Remedy::Leader => self.recover_here(instance),
             Effect::Recover { instance } => {
                 let (backend, spec, hint) =
                     (Arc::clone(&self.ports.backend), Arc::clone(self.instance_spec()), Arc::clone(&self.hint));
@@ -548,6 +607,11 @@ impl Actor {
             notes.push(EDITED_NOTE.to_owned());
         }
         notes.extend(self.memory.note());
+        if let Some(Debt { owed: Owed::StartAfter(other), .. }) =
+            self.debt.as_ref().filter(|_| is_down(self.machine.state()))
+        {
+            notes.push(format!("it is started as soon as {other} is well, by whoever leads then"));
+        }
         let snapshot = ServiceSnapshot {
             spec: Arc::clone(&self.spec),
             intent: self.machine.intent(),
@@ -596,6 +660,55 @@ fn author(what: &Happening) -> Option<Cause> {
     }
 }
 
+/// Ends a run for a leader that will start it again, or will not; see [`Actor::recover_here`].
+async fn end_unhealthy_run(
+    ports: &Ports,
+    spec: &ServiceSpec,
+    instance: &Instance,
+    debt: &Debt,
+    events: &broadcast::Sender<Event>,
+) -> Result<(), String> {
+    // From here on whoever stops it takes this back, before and after; what was stopped before shows now.
+    ports.store.owe(debt);
+    let observed = ports.backend.observe(spec).await.map_err(|error| error.message);
+    let is_meant = observed.as_ref().is_ok_and(|observed| {
+        observed.intent == Some(Intent::Up)
+            && matches!(&observed.presence, Presence::Present { instance: found, .. } if found == instance)
+    });
+    let grace = spec.startup.stop_timeout;
+    let mut stopped = if is_meant { ports.backend.stop(spec, StopHow::Ask, grace).await } else { Ok(()) };
+    // A person who stops it meanwhile decides how hard.
+    if matches!(stopped, Err(StopError::StillAlive { .. })) && ports.store.debt(&spec.id).as_ref() == Some(debt) {
+        let what = Happening::Escalated { after: grace };
+        let event = Event { at: SystemTime::now(), service: spec.id.clone(), what, actor: Cause::Recovery };
+        tracing::info!(service = %event.service, actor = %event.actor, "{}", event.what);
+        ports.store.record(&event);
+        // Nobody has to listen.
+        let _ = events.send(event);
+        stopped = ports.backend.stop(spec, StopHow::Kill, grace).await;
+    }
+    if (!is_meant || stopped.is_err()) && ports.store.debt(&spec.id).as_ref() == Some(debt) {
+        // Nothing was ended, so nothing is owed; what was used up stays used up.
+        ports.store.owe(&Debt { owed: Owed::Nothing, ..debt.clone() });
+    }
+    observed?;
+    stopped.map_err(|error| error.to_string())
+}
+
+/// Whether nothing of it runs, is on its way, or will come back by itself.
+pub(super) fn is_down(state: &ServiceState) -> bool {
+    match state {
+        ServiceState::Stopped | ServiceState::Failed { .. } => true,
+        ServiceState::Unknown { .. }
+        | ServiceState::Waiting { .. }
+        | ServiceState::Launching { .. }
+        | ServiceState::Starting { .. }
+        | ServiceState::Running { .. }
+        | ServiceState::Stopping { .. }
+        | ServiceState::Backoff { .. } => false,
+    }
+}
+
 /// Whether something of an earlier launch may be there: it runs, is on its way, or will come back as it was.
 fn may_have_instance(state: &ServiceState) -> bool {
     match state {
@@ -632,13 +745,13 @@ impl Drop for Actor {
 }
 
 /// The clock that goes on while the machine is suspended.
-fn boot_time() -> Duration {
+pub(super) fn boot_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     Duration::try_from(time).unwrap_or_default()
 }
 
 /// Cancel safe.
-async fn sleep_until(moment: Option<Instant>) {
+pub(super) async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,

@@ -24,6 +24,8 @@ mod supervisor;
 pub use supervisor::{Options, Ports, spawn};
 
 #[cfg(test)]
+mod debts_test;
+#[cfg(test)]
 mod memory_test;
 #[cfg(test)]
 mod reload_test;

@@ -8,13 +8,13 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::actor::{Contact, News, Order, is_own, is_ready};
-use super::operation::{Failure, Plan, Progress, Proof, Role, Step, StepAction, Summary, Verb};
+use super::operation::{Failure, Plan, Progress, Proof, Role, Step, StepAction, Summary, Targets, Verb};
 use super::preflight;
 use super::supervisor::Ports;
 use crate::graph::Graph;
 use crate::lifecycle::admission::Checked;
 use crate::lifecycle::machine::{StartEnd, StopEnd};
-use crate::model::{Actor as Cause, ServiceId, ServiceSnapshot, Snapshot, StartHow, StopHow};
+use crate::model::{Actor as Cause, Debt, Owed, ServiceId, ServiceSnapshot, Snapshot, StartHow, StopHow};
 use crate::preflight::{CheckKind, Finding, Verdict};
 
 /// Lines of a service's log that are quoted when its start fails (R93).
@@ -57,6 +57,7 @@ pub(super) async fn drive(circumstances: Circumstances) {
     for (service, dependents) in drive.on.plan.left_running.clone() {
         drive.tell(Progress::DependentsLeftRunning { service, dependents });
     }
+    drive.forgive_what_was_asked_for();
     match drive.on.plan.request.verb {
         Verb::Start | Verb::StartUnchecked => drive.start().await,
         Verb::Stop => drive.stop(StopHow::Ask).await,
@@ -129,6 +130,46 @@ impl Drive {
         self.ended.insert(service.clone(), End::Skipped);
     }
 
+    /// What a person asks for now is instead of what was owed before.
+    fn forgive_what_was_asked_for(&self) {
+        let request = &self.on.plan.request;
+        if request.actor == Cause::Recovery {
+            return;
+        }
+        let store = &self.on.ports.store;
+        self.on.plan.steps.iter().for_each(|step| store.forgive(&step.service));
+        // Those that do not run are no part of such a plan, and shall not run either.
+        if matches!(request.verb, Verb::Stop | Verb::StopForced { .. }) && request.targets == Targets::All {
+            self.known.keys().for_each(|id| store.forgive(id));
+        }
+    }
+
+    fn forgive(&self, service: &ServiceId) {
+        if self.on.plan.request.actor != Cause::Recovery {
+            self.on.ports.store.forgive(service);
+        }
+    }
+
+    /// A leader tries again when what it needs is well; what ran and goes on running is owed nothing.
+    fn owe(&self, service: &ServiceId, because_of: &ServiceId) {
+        let was_stopped = match self.on.plan.request.verb {
+            Verb::Start | Verb::StartUnchecked => false,
+            Verb::StartOrRestart | Verb::Restart | Verb::RestartWithDependents => true,
+            Verb::Stop | Verb::StopForced { .. } => return,
+        };
+        if was_stopped || !self.is_alive(service) {
+            self.on.ports.store.owe(&Debt {
+                service: service.clone(),
+                owed: Owed::StartAfter(because_of.clone()),
+                failures: 0,
+                streak: 0,
+            });
+            if let Some(contact) = self.on.contacts.get(service) {
+                contact.hint.notify_one();
+            }
+        }
+    }
+
     /// The steps that are not decided yet, in the plan's order.
     fn open_steps(&self) -> Vec<Step> {
         self.on.plan.steps.iter().filter(|step| !self.ended.contains_key(&step.service)).cloned().collect()
@@ -172,6 +213,7 @@ impl Drive {
             let broken = step.after.iter().find(|id| self.ended.get(*id).is_some_and(|end| !end.is_success()));
             if let Some(because) = broken.cloned() {
                 self.skip(&step.service, &because);
+                self.owe(&step.service, &because);
                 skipped.push(step.service);
             }
         }
@@ -442,10 +484,13 @@ impl Drive {
     fn stop_ended(&mut self, id: ServiceId, end: StopEnd) {
         match end {
             StopEnd::Stopped => {
+                // A leader may have recorded what it owes while this was going on.
+                self.forgive(&id);
                 self.tell(Progress::Stopped(id.clone()));
                 self.ended.insert(id, End::Stopped);
             }
             StopEnd::NotRunning => {
+                self.forgive(&id);
                 self.tell(Progress::NotRunning(id.clone()));
                 self.ended.insert(id, End::NotRunning);
             }
@@ -483,6 +528,19 @@ impl Drive {
     }
 
     fn finish(self) {
+        // A debt is paid by trying: what goes wrong now is not the other service's fault.
+        if self.on.plan.request.actor == Cause::Recovery {
+            let tried = self.ended.iter().filter(|(_, end)| **end != End::Skipped);
+            for (service, _) in tried {
+                match self.on.ports.store.debt(service) {
+                    Some(debt) if matches!(debt.owed, Owed::StartAt(_)) => {
+                        self.on.ports.store.owe(&Debt { owed: Owed::Nothing, ..debt });
+                    }
+                    Some(Debt { owed: Owed::StartAfter(_), .. }) => self.on.ports.store.forgive(service),
+                    Some(_) | None => {}
+                }
+            }
+        }
         let mut summary = Summary::default();
         for step in &self.on.plan.steps {
             let list = match self.ended.get(&step.service) {

@@ -7,7 +7,7 @@ use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::{mpsc, watch};
 
 use crate::model::{
-    Check, Event, Fact, HealthHistory, HostPort, Instance, Launch, Observed, ProbeOutcome, Sample, ServiceId,
+    Check, Debt, Event, Fact, HealthHistory, HostPort, Instance, Launch, Observed, ProbeOutcome, Sample, ServiceId,
     ServiceSpec, StartHow, StopHow, Usage,
 };
 use crate::preflight::{Conflict, PortHolder, Requirement, Survey, Surveyed};
@@ -46,6 +46,16 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// When nothing runs afterwards; the error says why in words for people.
     fn start<'a>(&'a self, spec: &'a ServiceSpec, how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>>;
+
+    /// [`Backend::start`], if `is_wanted` still says so at the moment from which on no stop can come in between; `None` when it does not.
+    /// For starts that nobody waits for: a person's stop that was done before is not undone.
+    fn start_if<'a>(
+        &'a self,
+        spec: &'a ServiceSpec,
+        is_wanted: &'a (dyn Fn() -> bool + Send + Sync),
+    ) -> BoxFuture<'a, Result<Option<Launch>, BackendError>> {
+        Box::pin(async move { if is_wanted() { self.start(spec, StartHow::AsItIs).await.map(Some) } else { Ok(None) } })
+    }
 
     /// Whether a restart of this service, while it runs, is left to its own engine, which replaces what runs bit by bit: then no stop is
     /// asked for, and [`Backend::start`] is called with [`StartHow::InPlace`].
@@ -198,6 +208,15 @@ pub trait Host: Send + Sync {
 pub trait Store: Send + Sync {
     /// Appends to the timeline. Best effort: a full disk must not keep a service from starting, so failures are logged, not returned.
     fn record(&self, event: &Event);
+
+    /// Records that a start is owed, for any later leader. Best effort, like the timeline.
+    fn owe(&self, debt: &Debt);
+
+    /// Records that none is.
+    fn forgive(&self, service: &ServiceId);
+
+    /// What is owed to a service. Reads only, and little.
+    fn debt(&self, service: &ServiceId) -> Option<Debt>;
 
     /// Appends to a service's health history. For an engine that leads alone: others would write the same a second time. `every` is the
     /// planned distance of two probes.

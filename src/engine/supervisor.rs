@@ -10,18 +10,19 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::actor::{Actor, Contact, Crowd, Order, Report, Ways};
+use super::actor::{Actor, Contact, Crowd, Order, Report, Ways, boot_time, is_down, is_ready, sleep_until};
 use super::handle::{Attempts, Checked, Command, Handle, Inspection};
 use super::operate::{self, Circumstances};
-use super::operation::{Operation, Plan, Refusal, Request};
+use super::operation::{Operation, Plan, Refusal, Request, Targets, Verb};
 use super::ports::{Backend, Host, LogSource, Probe, Store};
 use super::{preflight, recovery};
 use crate::graph::Graph;
+use crate::lifecycle::backoff::LONGEST_DELAY;
 use crate::lifecycle::machine::{Policy, Probing, Tending};
 use crate::lifecycle::plan::plan;
 use crate::model::{
-    Check, Event, Instance, ProbeOutcome, ProbeVerdict, Registry, Role, ServiceId, ServiceSnapshot, ServiceSpec,
-    ServiceState, Snapshot,
+    Actor as Cause, Check, Debt, Event, FailureReason, Instance, Owed, ProbeOutcome, ProbeVerdict, Registry,
+    RestartOnFailure, Role, ServiceId, ServiceSnapshot, ServiceSpec, ServiceState, Snapshot, StateKind,
 };
 use crate::preflight::{Finding, HostFinding, judge_host};
 
@@ -33,6 +34,12 @@ const REPORTS: usize = 1_024;
 
 /// Events that a slow reader may be behind before it misses some.
 const EVENTS: usize = 1_024;
+
+/// How often a leader looks at most whether what it owes can be started, when something has changed.
+const DEBTS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a start that was owed and tried is left alone.
+const DEBT_RETRY: Duration = Duration::from_secs(60);
 
 /// From one attempt of a one-shot check to the next (A47).
 const RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -82,6 +89,8 @@ pub fn spawn(registry: Registry, ports: Ports, options: Options) -> Handle {
         roles: watch::channel(options.role).0,
         grid: Instant::now(),
         crowd: Crowd::new(),
+        debts_due: None,
+        tried: HashMap::new(),
         services: HashMap::new(),
         contacts: HashMap::new(),
         unsettled: HashSet::new(),
@@ -113,6 +122,10 @@ struct Supervisor {
     roles: watch::Sender<Role>,
     grid: Instant,
     crowd: Crowd,
+    /// When to look whether something that is owed can be started.
+    debts_due: Option<Instant>,
+    /// When what was owed was last tried.
+    tried: HashMap<ServiceId, Instant>,
     services: HashMap<ServiceId, Arc<ServiceSnapshot>>,
     contacts: HashMap<ServiceId, Contact>,
     /// Services that have not been looked at yet.
@@ -136,6 +149,7 @@ impl Supervisor {
             Command(Option<Command>),
             Reports,
             Hint(ServiceId),
+            Debts,
             ActorEnded(Result<(Id, ()), JoinError>),
             TaskEnded(Result<(), JoinError>),
         }
@@ -147,6 +161,7 @@ impl Supervisor {
                 _ = self.incoming.recv_many(&mut reports, REPORTS) => Heard::Reports,
                 command = inbox.recv() => Heard::Command(command),
                 Some(id) = self.changes.recv() => Heard::Hint(id),
+                () = sleep_until(self.debts_due) => Heard::Debts,
                 Some(ended) = self.actors.join_next_with_id() => Heard::ActorEnded(ended),
                 Some(ended) = self.tasks.join_next() => Heard::TaskEnded(ended),
             };
@@ -159,6 +174,7 @@ impl Supervisor {
                         contact.hint.notify_one();
                     }
                 }
+                Heard::Debts => self.pay_debts(),
                 Heard::ActorEnded(ended) => self.actor_ended(&ended),
                 Heard::TaskEnded(ended) => {
                     if let Err(error) = ended {
@@ -209,6 +225,7 @@ impl Supervisor {
                 continue;
             }
             self.unsettled.remove(&id);
+            self.note_lost(self.services.get(&id), &snapshot);
             let is_new_stranger = !self.registered.contains(&id) && !self.services.contains_key(&id);
             self.services.insert(id, snapshot);
             has_new_strangers |= is_new_stranger;
@@ -218,6 +235,9 @@ impl Supervisor {
         }
         self.publish();
         self.answer_early();
+        if self.leads() {
+            self.debts_due.get_or_insert_with(|| Instant::now() + DEBTS_INTERVAL);
+        }
         // After everything that was reported together with them.
         for (service, instance) in questions {
             self.consult(service, instance);
@@ -303,6 +323,7 @@ impl Supervisor {
             }
             Command::Lead { role, answer } => {
                 if self.roles.send_replace(role) != role {
+                    self.debts_due = Some(Instant::now() + DEBTS_INTERVAL);
                     self.publish();
                 }
                 let _ = answer.send(());
@@ -357,14 +378,96 @@ impl Supervisor {
         });
     }
 
+    fn leads(&self) -> bool {
+        *self.roles.borrow() == Role::Leader
+    }
+
+    /// What failed for good while something that it needs was not well is owed a start, as if it had waited.
+    fn note_lost(&self, before: Option<&Arc<ServiceSnapshot>>, now: &ServiceSnapshot) {
+        let was_up = before.is_some_and(|before| before.state.is_alive() || before.kind() == StateKind::Backoff);
+        let is_lost = match &now.state {
+            ServiceState::Failed { reason: FailureReason::Died { .. } | FailureReason::GaveUp { .. } } => true,
+            ServiceState::Failed { reason: FailureReason::CouldNotStart(_) | FailureReason::Unreachable(_) }
+            | ServiceState::Unknown { .. }
+            | ServiceState::Stopped
+            | ServiceState::Waiting { .. }
+            | ServiceState::Launching { .. }
+            | ServiceState::Starting { .. }
+            | ServiceState::Running { .. }
+            | ServiceState::Stopping { .. }
+            | ServiceState::Backoff { .. } => false,
+        };
+        if !(self.leads() && was_up && is_lost && now.spec.startup.restart_on_failure != RestartOnFailure::Never) {
+            return;
+        }
+        if let Some(because_of) = self.needs_in_order(now.id()).into_iter().find(|id| !self.is_well(id)) {
+            let owed = Owed::StartAfter(because_of);
+            self.ports.store.owe(&Debt { service: now.id().clone(), owed, failures: 0, streak: 0 });
+            if let Some(contact) = self.contacts.get(now.id()) {
+                contact.hint.notify_one();
+            }
+        }
+    }
+
+    fn is_well(&self, id: &ServiceId) -> bool {
+        self.services.get(id).is_some_and(|service| is_ready(service))
+    }
+
+    /// What a service needs, at any depth, in startup order.
+    fn needs_in_order(&self, service: &ServiceId) -> Vec<ServiceId> {
+        let mut needs = self.graph.all_dependencies(service);
+        let places: HashMap<&ServiceId, usize> = self.graph.startup_order().iter().zip(0..).collect();
+        needs.sort_by_key(|id| places.get(id).copied());
+        needs
+    }
+
+    /// Starts what is owed a start and has all that it needs.
+    fn pay_debts(&mut self) {
+        self.debts_due = None;
+        if !self.leads() {
+            return;
+        }
+        let now = Instant::now();
+        self.tried.retain(|_, at| now.duration_since(*at) < DEBT_RETRY);
+        let boot = boot_time();
+        let mut due: Vec<ServiceId> = Vec::new();
+        for service in self.services.values() {
+            let id = service.id();
+            let is_down = is_down(&service.state) || service.kind() == StateKind::Backoff;
+            if !is_down || !self.registered.contains(id) {
+                continue;
+            }
+            match self.ports.store.debt(id).map(|debt| debt.owed) {
+                // A moment of an earlier boot is no reason to wait for long.
+                Some(Owed::StartAt(at)) if boot < at && at < boot + LONGEST_DELAY * 2 => {
+                    let then = now + (at - boot);
+                    self.debts_due = Some(self.debts_due.map_or(then, |due| due.min(then)));
+                }
+                Some(Owed::StartAt(_)) => due.push(id.clone()),
+                Some(Owed::StartAfter(_)) if !self.tried.contains_key(id) => {
+                    if self.graph.all_dependencies(id).iter().all(|need| self.is_well(need)) {
+                        due.push(id.clone());
+                    }
+                }
+                Some(Owed::StartAfter(_) | Owed::GaveUp | Owed::Nothing) | None => {}
+            }
+        }
+        for id in due {
+            self.tried.insert(id.clone(), now);
+            let targets = Targets::Named(vec![id.clone()]);
+            match self.begin(Request { verb: Verb::Start, targets, actor: Cause::Recovery }) {
+                // It goes on by itself; what comes of it is in the timeline.
+                Ok(operation) => drop(operation),
+                Err(refusal) => tracing::warn!(service = %id, %refusal, "a start that is owed was refused"),
+            }
+        }
+    }
+
     /// Finds out whether something that an unhealthy service needs is the reason, and tells it.
     fn consult(&mut self, service: ServiceId, instance: Instance) {
         let Some(contact) = self.contacts.get(&service) else { return };
-        let mut needs = self.graph.all_dependencies(&service);
-        let places: HashMap<&ServiceId, usize> = self.graph.startup_order().iter().zip(0..).collect();
-        needs.sort_by_key(|id| places.get(id).copied());
         let needs: Vec<Arc<ServiceSnapshot>> =
-            needs.iter().filter_map(|id| self.services.get(id)).map(Arc::clone).collect();
+            self.needs_in_order(&service).iter().filter_map(|id| self.services.get(id)).map(Arc::clone).collect();
         let (orders, probe) = (contact.orders.clone(), Arc::clone(&self.ports.probe));
         self.tasks.spawn(async move {
             let order = match recovery::root_cause(&needs, probe.as_ref()).await {

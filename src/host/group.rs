@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::process::{Child, Command};
 
 /// A program and everything it started, as one process group. What is left of it is killed when this is dropped.
 #[derive(Debug)]
@@ -36,11 +36,6 @@ impl Group {
         let pidfd = pidfd_open(id, PidfdFlags::NONBLOCK).inspect_err(|_| kill(id))?;
         let ended = watch(pidfd).inspect_err(|_| kill(id))?;
         Ok(Self { child, ended, id, is_reaped: false })
-    }
-
-    /// The ends of its pipes, for those that were asked for: standard output and standard error. Once.
-    pub fn take_outputs(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
-        (self.child.stdout.take(), self.child.stderr.take())
     }
 
     /// How the program ended. What it left behind is killed. Cancel safe.

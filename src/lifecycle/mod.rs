@@ -8,5 +8,6 @@ pub(crate) mod fixture;
 pub mod gap;
 pub mod machine;
 pub mod plan;
+pub mod recovery;
 pub mod sampling;
 pub mod streak;

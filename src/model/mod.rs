@@ -29,7 +29,7 @@ pub use history::{HISTORY_LENGTH, HealthHistory, Sample, Statistics, Window};
 pub use id::{InvalidName, ServiceId};
 pub use instance::{Ending, ExitRecord, Instance, ProcessIdentity};
 pub use leadership::{Leader, LeaderKind, Leadership};
-pub use observation::{Guardian, Launch, LaunchOrigin, Observed, Presence, Serves, StartHow, StopHow};
+pub use observation::{Debt, Guardian, Launch, LaunchOrigin, Observed, Owed, Presence, Serves, StartHow, StopHow};
 pub use published_port::{HostPort, Protocol, PublishedPort};
 pub use registry::{AutoSupervise, Registry, RegistrySource};
 pub use secret::Secret;

@@ -1,8 +1,8 @@
 //! What a backend reports, and how hard it may be told to stop something.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{Ending, ExitRecord, FailureReason, Instance, Intent};
+use super::{Ending, ExitRecord, FailureReason, Instance, Intent, ServiceId};
 
 /// What a backend saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +83,42 @@ pub enum Guardian {
     Alive,
     /// It was killed: output is kept in the FIFO, but nobody would restart the service. Or what it had written down was lost.
     Gone,
+}
+
+/// What a leader owes to a service. Whatever a person asks of the service later is instead of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Debt {
+    /// To whom.
+    pub service: ServiceId,
+    /// What.
+    pub owed: Owed,
+    /// Unstable runs in a row; see `lifecycle::backoff`.
+    pub failures: u32,
+    /// Restarts since the last stable run.
+    pub streak: u32,
+}
+
+/// What is owed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Owed {
+    /// A start that a person asked for, as soon as this other service is well, which it was not.
+    StartAfter(ServiceId),
+    /// A start after a run that was ended because it was unhealthy, at this moment of the clock that counts from boot.
+    StartAt(Duration),
+    /// Nothing more: it was unhealthy until the restarts were used up.
+    GaveUp,
+    /// Nothing now; how many restarts were used is remembered.
+    Nothing,
+}
+
+impl Debt {
+    /// Whether a start is owed.
+    pub fn is_start(&self) -> bool {
+        match self.owed {
+            Owed::StartAfter(_) | Owed::StartAt(_) => true,
+            Owed::GaveUp | Owed::Nothing => false,
+        }
+    }
 }
 
 /// How a start is meant.

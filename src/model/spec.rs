@@ -177,7 +177,7 @@ pub struct ComposeSpec {
     pub compose_file: PathBuf,
     /// The service in that file.
     pub service_name: String,
-    /// The project, Compose's own default when unset.
+    /// The project. When unset, that of the first start, which is Compose's own choice.
     pub project_name: Option<String>,
 }
 
@@ -318,8 +318,12 @@ impl ServiceSpec {
         self.startup.start_timeout + (*interval + *timeout).saturating_mul((*retries).max(1))
     }
 
-    /// The loopback port of its http or tcp check, if it has one: the one nobody else may hold at its start (A54).
+    /// The loopback port of its http or tcp check, if it has one: the one nobody else may hold at its start (A54). What runs elsewhere
+    /// takes no port here: whoever holds the one it is asked at is the way to it.
     pub fn health_port(&self) -> Option<u16> {
+        if self.deployment.mode() == Mode::Remote {
+            return None;
+        }
         let (host, port) = match &self.health_check.check {
             Check::Tcp { host, port } => (host.as_str(), *port),
             Check::Http { endpoint, .. } => host_and_port(endpoint)?,
@@ -342,11 +346,18 @@ impl ServiceSpec {
         }
     }
 
-    /// The ports of this host that nobody else may hold when it starts (A54): its loopback check's, and those it publishes.
+    /// The ports of this host that nobody else may hold when it starts (A54): its loopback check's, and those it publishes. A cluster's
+    /// services take none: what listens here for one of them listens whether it runs or not.
     pub fn host_ports(&self) -> BTreeSet<HostPort> {
+        let checked = match &self.deployment {
+            Deployment::Kubernetes(_) => None,
+            Deployment::Binary(_) | Deployment::Docker(_) | Deployment::DockerCompose(_) | Deployment::Remote(_) => {
+                self.health_port()
+            }
+        };
         let published = self.published_ports();
         let published = published.iter().flat_map(PublishedPort::host_ports);
-        published.chain(self.health_port().map(HostPort::tcp)).collect()
+        published.chain(checked.map(HostPort::tcp)).collect()
     }
 }
 

@@ -23,7 +23,7 @@ pub struct HealthNumbers {
 impl HealthNumbers {
     /// The numbers of a history; `None` when nothing at all is remembered.
     pub fn new(history: &HealthHistory, now: SystemTime) -> Option<Self> {
-        history.hours().next()?;
+        history.hours().find(|hour| is_something(hour))?;
         let report = |window| WindowReport::new(&history.statistics(window, now));
         Some(Self { last_24_hours: report(Window::DAY), last_7_days: report(Window::WEEK) })
     }
@@ -154,7 +154,8 @@ impl SampleReport {
             (false, _) if self.found => "  found so",
             (false, _) => "",
         };
-        format!("  {}  {}{took:>10}{turn}\n", moment::local(self.moment), pad(self.what, 9))
+        let line = format!("  {}  {}{took:>10}{turn}", moment::local(self.moment), pad(self.what, 9));
+        format!("{}\n", line.trim_end())
     }
 }
 
@@ -167,13 +168,12 @@ impl HistoryReport {
         window: Window,
         now: SystemTime,
     ) -> Self {
-        let hours: Vec<&Hour> = history.hours().filter(|hour| window.contains(hour.number, now)).collect();
+        let hours = history.hours().filter(|hour| window.contains(hour.number, now) && is_something(hour));
         let is_within = |sample: &&Sample| window.contains(crate::model::history::hour_of(sample.at), now);
         Self {
             service: service.to_string(),
             total: WindowReport::new(&history.statistics(window, now)),
             hours: hours
-                .into_iter()
                 .map(|hour| HourReport {
                     from: moment::utc(hour.start()),
                     numbers: WindowReport::new(&Statistics::of([hour])),
@@ -233,6 +233,11 @@ impl HourReport {
 
 fn uptime(numbers: &WindowReport) -> String {
     numbers.uptime_percent.map_or("unknown".to_owned(), |share| percent(share / 100.0))
+}
+
+/// Whether an hour says anything: hours in which nothing was expected do not.
+fn is_something(hour: &Hour) -> bool {
+    !hour.observed().is_zero() || hour.n_failed > 0 || hour.latencies.count() > 0 || hour.n_restarts > 0
 }
 
 /// Says of how much of the window something is known, where that is not nearly all of it.

@@ -7,7 +7,7 @@ use super::outcome::{nothing_to_do, summary_sentence};
 use super::phrases;
 use super::style::Style;
 use super::turns::{Spoken, Turns};
-use crate::engine::operation::{Failure, Plan, Progress, Proof, Role, StepAction, Verb};
+use crate::engine::operation::{Failure, Plan, Progress, Proof, Role, Step, StepAction, Verb};
 use crate::model::{ServiceId, Snapshot};
 use crate::preflight::{Finding, Verdict};
 
@@ -52,6 +52,10 @@ pub struct Narrator {
     checking: HashSet<ServiceId>,
     /// Services that are restarted but did not run.
     down_before: HashSet<ServiceId>,
+    /// Where services are that it would be grave to be mistaken about, for what acts on something that runs.
+    places: HashMap<ServiceId, String>,
+    /// Services that run and are restarted without being stopped.
+    replaced: HashSet<ServiceId>,
     last_told: Option<Phase>,
 }
 
@@ -66,7 +70,14 @@ impl Narrator {
             .filter(|step| step.action == StepAction::Restart && is_down(&step.service))
             .map(|step| step.service.clone())
             .collect();
+        let place = |id: &ServiceId| before.service(id.as_str())?.state.instance()?.place();
+        let places: HashMap<ServiceId, String> =
+            services.iter().filter_map(|id| Some((id.clone(), place(id)?))).collect();
+        let runs_and_restarts = |step: &&Step| step.action == StepAction::Restart && places.contains_key(&step.service);
+        let replaced = plan.steps.iter().filter(runs_and_restarts).map(|step| step.service.clone()).collect();
         let mut narrator = Self {
+            places,
+            replaced,
             telling,
             verb: plan.request.verb,
             roles: plan.steps.iter().map(|step| (step.service.clone(), step.role)).collect(),
@@ -129,7 +140,11 @@ impl Narrator {
                 if self.down_before.contains(service) {
                     lines.push(Line::result(format!("{service} is not running")));
                 }
-                lines.push(Line::result(format!("Starting {what}: {service}")));
+                lines.push(Line::result(if self.replaced.contains(service) {
+                    format!("Replacing {what}: {service}, which keeps running{}", self.place(service))
+                } else {
+                    format!("Starting {what}: {service}")
+                }));
                 self.say(Phase::Start, service, lines, false, &mut told);
             }
             Progress::Preparing { service, what } => {
@@ -163,7 +178,8 @@ impl Narrator {
                 self.say(self.phase, service, lines, false, &mut told);
             }
             Progress::Stopping(service) => {
-                let lines = vec![Line::result(format!("Stopping {service}..."))];
+                self.replaced.remove(service);
+                let lines = vec![Line::result(format!("Stopping {service}{}...", self.place(service)))];
                 self.say(Phase::Stop, service, lines, false, &mut told);
             }
             Progress::Stopped(service) => {
@@ -187,6 +203,11 @@ impl Narrator {
             }
         }
         self.with_gaps(told)
+    }
+
+    /// ` (context kind-dev, namespace platform)`, or nothing.
+    fn place(&self, service: &ServiceId) -> String {
+        self.places.get(service).map(|place| format!(" ({place})")).unwrap_or_default()
     }
 
     /// Whether the checks, and the mere presence, of a service are told.

@@ -220,7 +220,11 @@ fn why(step: &Step, action: Acts, plan: &Plan, snapshot: &Snapshot) -> String {
             let needed_by: Vec<&str> = waiting.map(|other| other.service.as_str()).collect();
             format!("needed by {}", needed_by.join(", "))
         }
-        (_, Role::Target, Targets::Named(_)) => "asked for".to_owned(),
+        (Acts::Stop | Acts::Restart, Role::Target, Targets::Named(_)) => {
+            let place = service.and_then(|service| service.state.instance()?.place());
+            format!("asked for{}", place.map(|place| format!(" ({place})")).unwrap_or_default())
+        }
+        (Acts::Start, Role::Target, Targets::Named(_)) => "asked for".to_owned(),
         (Acts::Start, Role::Target, Targets::All) => "auto_start = true".to_owned(),
         (Acts::Stop | Acts::Restart, Role::Target, Targets::All) => format!("runs{}", instance.unwrap_or_default()),
     }

@@ -227,8 +227,9 @@ impl Supervisor {
             self.end_unhealthy_run();
         }
         if self.setting.signals.take_rewrite() {
-            self.hold_present_locks();
+            // First, since a held lock without a record would be taken for a start that has not come to its process yet.
             self.write(Durability::Visible);
+            self.hold_present_locks();
             if let Some(leader) = &self.leader {
                 self.write_pid(leader.identity.pid);
             }

@@ -1,6 +1,7 @@
 //! Files below `~/.provisioning/services`: where they are, what is in them, and how they are written (aside, then renamed). No policy.
 
 pub mod cookie;
+mod debts;
 pub mod directory;
 pub(crate) mod failpoint;
 pub mod handover;

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::debts;
 use super::history::{self, Histories};
 use super::{Layout, Timeline};
 use crate::engine::ports::Store;
-use crate::model::{Event, HealthHistory, Sample, ServiceId};
+use crate::model::{Debt, Event, HealthHistory, Sample, ServiceId};
 
 /// The engine's records below one layout.
 #[derive(Debug)]
@@ -27,6 +28,22 @@ impl Store for Records {
         if let Err(error) = self.timeline.append(event) {
             tracing::warn!(%error, path = %self.layout.events().display(), "the timeline could not be written");
         }
+    }
+
+    fn owe(&self, debt: &Debt) {
+        if let Err(error) = debts::write(&self.layout, debt) {
+            tracing::warn!(%error, service = %debt.service, "that it is to be started later could not be recorded");
+        }
+    }
+
+    fn forgive(&self, service: &ServiceId) {
+        if let Err(error) = debts::remove(&self.layout, service) {
+            tracing::warn!(%error, %service, "that it is not to be started later could not be recorded");
+        }
+    }
+
+    fn debt(&self, service: &ServiceId) -> Option<Debt> {
+        debts::read(&self.layout, service)
     }
 
     fn sample(&self, service: &ServiceId, sample: &Sample, every: Duration) -> Result<(), String> {

@@ -2,10 +2,12 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::ear::Ear;
 use super::lead;
@@ -13,6 +15,9 @@ use crate::engine::handle::{EngineGone, Handle};
 use crate::model::{LeaderKind, Leadership, Role};
 use crate::store::leader::{self, Held, Note};
 use crate::store::{Layout, lock};
+
+/// How long a stop of this process may take to reach all of its threads.
+const STOPPING: Duration = Duration::from_secs(1);
 
 /// Leads whenever nobody else does and no `supervise` runs, and gives way as soon as one does. Says in `leadership` who leads. Before this
 /// process is stopped by Ctrl+Z the lead is given up. Ends when the engine has ended, or nobody is left to be told; dropping it gives
@@ -48,6 +53,7 @@ impl Candidate {
         let mut ear = Ear::new();
         // Without it, Ctrl+Z stops this process with the lead in its hands, and `supervise` waits until it goes on.
         let mut suspensions = signal(SignalKind::from_raw(Signal::TSTP.as_raw())).ok();
+        let mut continuations = signal(SignalKind::from_raw(Signal::CONT.as_raw())).ok();
         let locks = [self.layout.supervise_lock(), self.layout.leader_lock()];
         loop {
             for path in &locks {
@@ -68,9 +74,10 @@ impl Candidate {
                 Some(()) = next(suspensions.as_mut()) => {
                     self.give_up().await?;
                     leadership.send_replace(Some(Leadership::Nobody));
-                    // Goes on here when somebody continues it.
-                    if let Err(error) = stop_this_process() {
-                        tracing::warn!(%error, "this process could not be suspended");
+                    match stop_this_process() {
+                        // The stop reaches this thread a moment later, which must not take the lead again in it.
+                        Ok(()) => drop(timeout(STOPPING, next(continuations.as_mut())).await),
+                        Err(error) => tracing::warn!(%error, "this process could not be suspended"),
                     }
                 }
             }

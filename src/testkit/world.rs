@@ -13,7 +13,7 @@ use crate::engine::Ports;
 use crate::engine::ports::{Backend, BackendError, ErrorKind, Host, LogSource, Probe, StopError, Store};
 use crate::model::history::Hours;
 use crate::model::{
-    Check, Ending, Event, ExitRecord, FailureReason, Guardian, HealthHistory, HostPort, Instance, Intent, Launch,
+    Check, Debt, Ending, Event, ExitRecord, FailureReason, Guardian, HealthHistory, HostPort, Instance, Intent, Launch,
     LaunchOrigin, Mode, Observed, Presence, ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, Sample,
     ServiceId, ServiceSpec, StartHow, StopHow,
 };
@@ -65,6 +65,7 @@ struct Table {
     services: HashMap<String, Pretended>,
     deeds: Vec<String>,
     events: Vec<Event>,
+    debts: HashMap<ServiceId, Debt>,
     samples: HashMap<String, Vec<Sample>>,
     /// Why no sample can be kept.
     full: Option<&'static str>,
@@ -384,6 +385,18 @@ impl Host for World {
 }
 
 impl Store for World {
+    fn owe(&self, debt: &Debt) {
+        self.table().debts.insert(debt.service.clone(), debt.clone());
+    }
+
+    fn forgive(&self, service: &ServiceId) {
+        self.table().debts.remove(service);
+    }
+
+    fn debt(&self, service: &ServiceId) -> Option<Debt> {
+        self.table().debts.get(service).cloned()
+    }
+
     fn record(&self, event: &Event) {
         self.table().events.push(event.clone());
     }

@@ -37,6 +37,8 @@ pub(crate) enum Action {
     Zoom,
     Filter,
     Follow,
+    /// Events of the selected service alone, or of all.
+    OnlySelected,
     Wrap,
     ShowOperation,
     CancelOperation,
@@ -60,13 +62,15 @@ pub(crate) enum Pane {
     Dependencies,
     Details,
     Log,
+    /// What happened to all services.
+    Events,
     /// The log of the program itself.
     OwnLog,
 }
 
 impl Pane {
     /// In the order in which Tab goes round. The own log joins in only while it is open.
-    pub(crate) const ROUND: [Self; 4] = [Self::Services, Self::Dependencies, Self::Details, Self::Log];
+    pub(crate) const ROUND: [Self; 5] = [Self::Services, Self::Dependencies, Self::Details, Self::Log, Self::Events];
 
     pub(crate) fn title(self) -> &'static str {
         match self {
@@ -74,6 +78,7 @@ impl Pane {
             Self::Dependencies => "Dependencies",
             Self::Details => "Details",
             Self::Log => "Log",
+            Self::Events => "Events",
             Self::OwnLog => "Console log",
         }
     }

@@ -40,7 +40,7 @@ impl Columns {
         let name = longest_name.clamp(12, 30).min(room.saturating_sub(8).max(12)).min(room);
         let room = room - name;
         // The sparkline is the first to have some room, and the last to have more.
-        let has_usage = room >= CPU + 1 + MEMORY + 1 + FEW + 1;
+        let has_usage = room > CPU + 1 + MEMORY + 1 + FEW;
         let room = room.saturating_sub(if has_usage { CPU + 1 + MEMORY + 1 } else { 0 });
         // The sparkline comes with a space before it.
         let spark = if room >= 5 { (room - 1).min(24) } else { 0 };

@@ -23,6 +23,8 @@ pub(crate) enum Effect {
     CloseLog,
     /// Read lines before this position.
     LoadEarlierLog { session: LogSession, service: ServiceId, before: LogPosition },
+    /// Read the timeline, and go on with what comes.
+    FollowTimeline,
     /// Put this registry in force. Starts, stops and restarts nothing.
     Reload(Load),
     /// Read the registry now.

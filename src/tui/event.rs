@@ -11,6 +11,7 @@ use jiff::Zoned;
 use ratatui::layout::Size;
 
 use super::feed::{LogEntry, LogPosition};
+use super::timeline_feed::TimelineNews;
 use super::update::registry::Occasion;
 use crate::engine::operation::{Plan, Progress, Refusal, Request};
 use crate::model::{Instance, Leadership, Registry, ServiceId, Snapshot, Usage};
@@ -66,6 +67,8 @@ pub(crate) enum Event {
         before: LogPosition,
         result: Result<Vec<LogEntry>, String>,
     },
+    /// Entries of the timeline came, or why none can.
+    TimelineArrived(TimelineNews),
     /// The registry was read, because it changed or because it was asked for.
     RegistryLoaded {
         registry: Box<Registry>,

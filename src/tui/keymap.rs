@@ -60,6 +60,7 @@ const SERVICES: Context = Context::Pane(Pane::Services);
 const DEPENDENCIES: Context = Context::Pane(Pane::Dependencies);
 const DETAILS: Context = Context::Pane(Pane::Details);
 const LOG: Context = Context::Pane(Pane::Log);
+const EVENTS: Context = Context::Pane(Pane::Events);
 
 /// In the order of help and footer.
 pub(crate) const BINDINGS: &[Binding] = &[
@@ -124,6 +125,9 @@ pub(crate) const BINDINGS: &[Binding] = &[
     bind(&[Char('f'), Code(KeyCode::F(5))], Action::Follow, LOG, "follow", "follow new lines, or pause"),
     bind(&[Char('w')], Action::Wrap, LOG, "wrap", "break long lines, or cut them"),
     bind(&[Code(KeyCode::Enter)], Action::Zoom, LOG, "", "as large as it goes, and back"),
+    bind(&[Char('f'), Code(KeyCode::F(5))], Action::Follow, EVENTS, "follow", "follow what happens, or pause"),
+    bind(&[Char('v')], Action::OnlySelected, EVENTS, "selected or all", "of the selected service alone, or of all"),
+    bind(&[Code(KeyCode::Enter)], Action::Zoom, EVENTS, "", "as large as it goes, and back"),
     bind(&[Char('o')], Action::ShowOperation, Global, "progress", "show or hide what is under way"),
     bind(&[Char('c')], Action::CancelOperation, Global, "cancel", "give up waiting for the newest operation"),
     bind(&[Code(KeyCode::Tab)], Action::NextPane, Global, "pane", "next pane"),
@@ -135,6 +139,7 @@ pub(crate) const BINDINGS: &[Binding] = &[
     bind(&[Char('2')], Action::Focus(Pane::Dependencies), Global, "", "dependencies"),
     bind(&[Char('3')], Action::Focus(Pane::Details), Global, "", "details"),
     bind(&[Char('4')], Action::Focus(Pane::Log), Global, "", "log"),
+    bind(&[Char('5')], Action::Focus(Pane::Events), Global, "", "events: what happened, and who caused it"),
     bind(&[Char('l')], Action::ToggleOwnLog, Global, "", "the console's own log, or back"),
     bind(&[Char('z'), Code(KeyCode::F(4))], Action::Zoom, Global, "zoom", "this pane as large as it goes, and back"),
     bind(&[Code(KeyCode::Esc)], Action::Back, Global, "", "back: close, unzoom, clear the filter; never quits"),

@@ -70,7 +70,7 @@ pub(crate) fn layout(size: Size, state: &State) -> Layout {
     let n_operations = n_operations.min(if size.height < 30 { 1 } else { MAX_OPERATION_ROWS });
     let row = |y: u16, height: u16| Rect { x: 0, y, width: size.width, height };
     let body = row(1, size.height - 2 - n_operations);
-    let log = if state.is_own_log_open { Pane::OwnLog } else { Pane::Log };
+    let log = state.log_place.pane();
     let mut areas = Areas {
         header: row(0, 1),
         panes: Vec::with_capacity(4),
@@ -132,9 +132,8 @@ fn narrow(areas: &mut Areas, state: &State) {
     let wanted = if rows_at(true) <= usize::from(largest) { rows_at(true) } else { rows_at(false) };
     let board = u16::try_from(wanted).unwrap_or(u16::MAX).clamp(5, largest);
     let lower = match state.lower {
-        Pane::Services | Pane::Log if state.is_own_log_open => Pane::OwnLog,
-        Pane::Services => Pane::Log,
-        pane @ (Pane::Dependencies | Pane::Details | Pane::Log | Pane::OwnLog) => pane,
+        Pane::Services | Pane::Log | Pane::Events | Pane::OwnLog => state.log_place.pane(),
+        pane @ (Pane::Dependencies | Pane::Details) => pane,
     };
     areas.has_tabs = true;
     areas.summary = Some(Rect { y: body.y + board, height: SUMMARY_ROWS, ..body });

@@ -10,7 +10,7 @@ use super::file_feed::FileFeed;
 use crate::engine::handle::Handle;
 use crate::engine::ports::{Following, Output, OutputSource};
 use crate::logs::{Tabs, sanitize};
-use crate::model::{Mode, ServiceId};
+use crate::model::{Deployment, Mode, ServiceId};
 use crate::store::Layout;
 
 /// Batches on their way to the console.
@@ -36,6 +36,9 @@ impl LogFeed for LogsByMode {
     fn follow(&self, service: &ServiceId, n_lines: usize) -> mpsc::Receiver<Vec<LogEntry>> {
         let snapshot = self.handle.snapshot();
         let service_now = snapshot.service(service.as_str());
+        if let Some(Deployment::Remote(remote)) = service_now.map(|it| &it.spec.deployment) {
+            return only(format!("what it prints is kept where it runs: {}", remote.shown_endpoint()));
+        }
         let Some(mut stream) = service_now.and_then(|it| self.streams.output(&it.spec, n_lines, Following::Yes)) else {
             return self.files.follow(service, n_lines);
         };
@@ -79,6 +82,14 @@ impl LogFeed for LogsByMode {
             Some(Mode::Binary) | None => self.files.earlier(service, before, n_lines),
         }
     }
+}
+
+/// A feed of one note.
+fn only(note: String) -> mpsc::Receiver<Vec<LogEntry>> {
+    let (batches, receiver) = mpsc::channel(1);
+    // There is room for it.
+    let _ = batches.try_send(vec![LogEntry::Note(sanitize(note.as_bytes(), Tabs::Expand).into_owned())]);
+    receiver
 }
 
 /// `number` counts the entries of one stream, from 1.

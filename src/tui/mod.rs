@@ -29,6 +29,7 @@ mod terminal;
 mod tests;
 mod text;
 mod theme;
+mod timeline_feed;
 mod update;
 mod view;
 mod wake;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -56,6 +57,8 @@ pub struct ConsoleOptions {
     pub flags: String,
     /// Where the lines of services come from.
     pub logs: Arc<dyn LogFeed>,
+    /// The file of the timeline; `None` where there is none.
+    pub timeline: Option<PathBuf>,
     /// What services use of the machine.
     pub usage: Arc<dyn UsageSource>,
     /// Who keeps the registry.

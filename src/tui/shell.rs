@@ -15,6 +15,7 @@ use super::effect::{Effect, Load};
 use super::event::{Event, LogSession, Ticket};
 use super::feed::{EARLIER_LINES, LogFeed, LogPosition, NEWEST_LINES};
 use super::run::ConsoleOptions;
+use super::timeline_feed;
 use super::update::registry::Occasion;
 use crate::engine::handle::Handle;
 use crate::engine::operation::Request;
@@ -29,6 +30,7 @@ const MAX_BATCHES: usize = 64;
 pub(super) struct Shell {
     handle: Handle,
     logs: Arc<dyn LogFeed>,
+    timeline: Option<PathBuf>,
     desk: Arc<dyn RegistryDesk>,
     editor: Option<Editor>,
     usage: Arc<dyn UsageSource>,
@@ -52,6 +54,7 @@ impl Shell {
         let shell = Self {
             handle,
             logs: Arc::clone(&options.logs),
+            timeline: options.timeline.clone(),
             desk: Arc::clone(&options.desk),
             editor: options.editor.clone(),
             usage: Arc::clone(&options.usage),
@@ -86,6 +89,7 @@ impl Shell {
             Effect::OpenLog { session, service } => self.open_log(session, &service),
             Effect::CloseLog => self.log.cancel(),
             Effect::LoadEarlierLog { session, service, before } => self.load_earlier(session, &service, before),
+            Effect::FollowTimeline => self.follow_timeline(),
             Effect::Reload(Load(registry)) => {
                 self.registries.send_replace(Some(registry));
             }
@@ -252,6 +256,16 @@ impl Shell {
                     }
                 }
                 report(&reports, Event::LogArrived { session, entries }).await;
+            }
+        });
+    }
+
+    fn follow_timeline(&self) {
+        let Some(path) = self.timeline.clone() else { return };
+        let (mut batches, reports) = (timeline_feed::follow(path), self.reports.clone());
+        self.spawn(self.stop.clone(), async move {
+            while let Some(news) = batches.recv().await {
+                report(&reports, Event::TimelineArrived(news)).await;
             }
         });
     }

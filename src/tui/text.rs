@@ -6,34 +6,16 @@ use std::time::Duration;
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::logs::{Tabs, sanitize_str};
+
 /// The columns that a text takes.
 pub(crate) fn width(text: &str) -> usize {
     text.width()
 }
 
-/// Replaces everything that could act on a terminal, or hide what is there, by a visible mark: control codes, bidirectional
-/// controls, zero-width characters. Tabs become spaces, and the emoji selector U+FE0F goes, since terminals disagree about its width.
+/// Makes a text from outside fit to be drawn: what every sink does, with tabs as spaces, since a cell has no tab.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-    if text.chars().all(is_harmless) {
-        return Cow::Borrowed(text);
-    }
-    let mut cleaned = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\u{fe0f}' => {}
-            '\t' => cleaned.push_str("    "),
-            '\0'..='\u{1f}' => cleaned.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}')),
-            c if is_harmless(c) => cleaned.push(c),
-            _ => cleaned.push('\u{fffd}'),
-        }
-    }
-    Cow::Owned(cleaned)
-}
-
-fn is_harmless(c: char) -> bool {
-    !(c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'))
+    sanitize_str(text, Tabs::Expand)
 }
 
 /// The beginning of `text` that fits into `columns`, with `ellipsis` at the end where something was cut.
@@ -162,10 +144,10 @@ mod tests {
     #[test]
     fn nothing_that_acts_on_a_terminal_survives_cleaning() {
         assert_eq!(clean("plain ✓ text"), "plain ✓ text");
-        assert_eq!(clean("a\u{1b}[2J\u{7}b"), "a\u{241b}[2J\u{2407}b");
-        assert_eq!(clean("\u{9b}31m\u{202e}x\u{200b}"), "\u{fffd}31m\u{fffd}x\u{fffd}");
+        assert_eq!(clean("a\u{1b}[2J\u{7}b"), "a\u{2407}b");
+        assert_eq!(clean("a\u{1b}"), "a\u{241b}");
         assert_eq!(clean("⚠\u{fe0f}"), "⚠");
-        assert_eq!(clean("a\tb"), "a    b");
+        assert_eq!(clean("a\tb"), "a       b");
     }
 
     #[test]

@@ -19,8 +19,12 @@ mod doctor;
 mod edits;
 mod examples;
 mod faults;
+#[cfg(all(feature = "docker", feature = "kubernetes", feature = "remote"))]
+mod five_modes;
 mod fuzz;
 mod kills;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod process;
 mod pty;
 mod pty_registry;
@@ -28,4 +32,5 @@ mod pty_registry;
 mod remote;
 mod requirements;
 mod schema;
+mod supervise;
 mod support;

@@ -48,7 +48,13 @@ const NOT_FOR_SERVICES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG
 
 impl BinaryBackend {
     /// See [`crate::engine::ports::Backend::start`].
-    pub(super) async fn start_or_find(&self, spec: &ServiceSpec) -> Result<Launch, BackendError> {
+    ///
+    /// `is_wanted` is asked with the lock in hand: whoever stops the service waits for that lock, or had all of it before.
+    pub(super) async fn start_or_find(
+        &self,
+        spec: &ServiceSpec,
+        is_wanted: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<Option<Launch>, BackendError> {
         let binary = binary_spec(spec)?;
         directory::prepare(&self.settings.layout).map_err(|unusable| unusable_directory(&unusable))?;
         self.note_completeness();
@@ -65,10 +71,11 @@ impl BinaryBackend {
             if let Some(service) = look.service.clone().filter(|_| look.leaving().is_none()) {
                 drop(lock);
                 self.tend_seen(spec, look).await?;
-                return Ok(launch(service, LaunchOrigin::FoundRunning));
+                return Ok(Some(launch(service, LaunchOrigin::FoundRunning)));
             }
             match (lock, &look.shim) {
-                (Some(lock), None) => return self.start_locked(spec, binary, lock, &look).await,
+                (Some(_), None) if !is_wanted() => return Ok(None),
+                (Some(lock), None) => return self.start_locked(spec, binary, lock, &look).await.map(Some),
                 (lock, Some(shim)) if look.waits_to_restart() => {
                     drop(lock);
                     // What somebody asks for now comes now, with the specification of now: the waiting shim makes way.

@@ -16,10 +16,18 @@ use crate::store::{cookie, directory};
 /// For so long one look at all processes serves all services: a start of many asks for each of them at the same moment.
 const FRESH: Duration = Duration::from_millis(500);
 
-/// The processes that carried the cookie of a service of this home, of any service, and when they were looked for.
+/// The processes that carried a cookie when they were looked for last.
 #[derive(Debug, Default)]
 pub(super) struct Lost {
-    seen: Option<(Instant, Vec<(Vec<u8>, Stat)>)>,
+    at: Option<Instant>,
+    seen: Vec<Bearer>,
+}
+
+/// A process that carries the cookie of a service, of this home or of another.
+#[derive(Debug, Clone)]
+struct Bearer {
+    cookie: Vec<u8>,
+    stat: Stat,
 }
 
 impl BinaryBackend {
@@ -29,7 +37,7 @@ impl BinaryBackend {
         let value = cookie::value(self.settings.layout.root(), id);
         let is_its = |found: &[u8]| found == OsStr::as_encoded_bytes(&value);
         let mut members: Vec<Stat> =
-            self.bearers().into_iter().filter(|(found, _)| is_its(found)).map(|(_, stat)| stat).collect();
+            self.bearers().into_iter().filter(|bearer| is_its(&bearer.cookie)).map(|bearer| bearer.stat).collect();
         // A service leads a group; what it started carries the cookie too, and may have a group of its own, but is younger.
         members.sort_by_key(|stat| stat.start_ticks);
         match members.iter().find(|stat| stat.group == stat.pid) {
@@ -59,7 +67,7 @@ impl BinaryBackend {
             // A process of another home, or of no service, is none of ours.
             name.and_then(|name| ServiceId::new(name).ok()).is_none_or(|id| layout.state_file(&id).exists())
         };
-        if self.bearers().iter().all(|(found, _)| has_record(found))
+        if self.bearers().iter().all(|bearer| has_record(&bearer.cookie))
             && let Err(error) = directory::open_regular(&marker, OFlags::WRONLY | OFlags::CREATE)
         {
             tracing::debug!(%error, "the marker of a complete state directory could not be made");
@@ -83,16 +91,16 @@ impl BinaryBackend {
     }
 
     /// Every living process with a cookie, whosever.
-    fn bearers(&self) -> Vec<(Vec<u8>, Stat)> {
+    fn bearers(&self) -> Vec<Bearer> {
         // What is behind this lock is whole at any moment.
         let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_fresh = lost.seen.as_ref().is_some_and(|(at, _)| at.elapsed() < FRESH);
-        if !is_fresh {
+        if lost.at.is_none_or(|at| at.elapsed() >= FRESH) {
             let found = process::with_environment(|environ| cookie::find(environ).map(<[u8]>::to_vec));
-            lost.seen = Some((Instant::now(), found));
+            lost.seen = found.into_iter().map(|(cookie, stat)| Bearer { cookie, stat }).collect();
+            lost.at = Some(Instant::now());
         }
-        let seen = lost.seen.iter().flat_map(|(_, seen)| seen).cloned();
-        seen.filter(|(_, stat)| self.era.is_alive(&self.era.identity(stat))).collect()
+        let lives = |bearer: &&Bearer| self.era.is_alive(&self.era.identity(&bearer.stat));
+        lost.seen.iter().filter(lives).cloned().collect()
     }
 }
 

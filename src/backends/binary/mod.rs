@@ -122,7 +122,21 @@ impl Backend for BinaryBackend {
     }
 
     fn start<'a>(&'a self, spec: &'a ServiceSpec, _how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>> {
-        self.start_or_find(spec).boxed()
+        async move {
+            match self.start_or_find(spec, &|| true).await? {
+                Some(launch) => Ok(launch),
+                None => Err(transient(&spec.id, &io::Error::other("it was not wanted any more"))),
+            }
+        }
+        .boxed()
+    }
+
+    fn start_if<'a>(
+        &'a self,
+        spec: &'a ServiceSpec,
+        is_wanted: &'a (dyn Fn() -> bool + Send + Sync),
+    ) -> BoxFuture<'a, Result<Option<Launch>, BackendError>> {
+        self.start_or_find(spec, is_wanted).boxed()
     }
 
     fn stop<'a>(

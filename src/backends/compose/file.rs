@@ -118,11 +118,17 @@ fn published(port: &Value) -> Vec<HostPort> {
 /// What a file and its environment looked like when it was read.
 type Stamp = [Option<(SystemTime, u64)>; 2];
 
+/// What was read, and of which state of the file.
+type Known = (Stamp, Arc<ComposeFile>);
+
+/// A file that was read for a project.
+type Key = (PathBuf, Option<String>);
+
 /// The files that were read, each until it changes: the first generation takes half a second for one.
 #[derive(Debug, Default)]
 pub(super) struct ComposeFiles {
-    /// Held while Compose reads, so that services of one file ask once; by path and project.
-    read: tokio::sync::Mutex<HashMap<(PathBuf, Option<String>), (Stamp, Arc<ComposeFile>)>>,
+    /// Held while Compose reads, so that services of one file ask once.
+    read: tokio::sync::Mutex<HashMap<Key, Known>>,
 }
 
 impl ComposeFiles {

@@ -83,9 +83,18 @@ impl ComposeBackend {
             StartHow::AsItIs | StartHow::InPlace => Present::Refreshed,
             StartHow::Anew => Present::MadeAnew,
         };
-        self.up(spec, compose, &place, present, &lock, &tried).await?;
+        let was_pinned = record.is_some_and(|record| record.compose.is_some());
+        let up = self.up(spec, compose, &place, present, &lock, &tried).await;
         let (record, _) = self.records.read(&spec.id);
-        let mut located = self.locate(compose, record.as_deref()).await.map_err(refused)?;
+        let located = self.locate(compose, record.as_deref()).await;
+        if let Err(error) = up {
+            // A project in which nothing was ever made is nothing to keep.
+            if !was_pinned && located.is_ok_and(|located| located.containers.is_empty()) {
+                self.write(&lock, &spec.id, Phase::Starting, None, &[])?;
+            }
+            return Err(error);
+        }
+        let mut located = located.map_err(refused)?;
         self.remove_replaced(&mut located).await.map_err(refused)?;
         self.write(&lock, &spec.id, Phase::Running, Some(&place), &located.containers)?;
         self.launch(&located, LaunchOrigin::Started, &tried)

@@ -1,17 +1,18 @@
 //! The Compose program: which one this host has, and one call of it.
 //!
 //! A call has no shell, no terminal and nothing to read, a process group of its own that is killed when its time is over or the call is
-//! dropped, and its output is kept up to a limit.
+//! dropped, and its output goes to memory up to a limit: not to a pipe, since one without a reader would end it half-way when we are killed.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use tokio::process::Command;
 
 use crate::engine::ports::{BackendError, ErrorKind};
@@ -20,8 +21,8 @@ use crate::host::group::Group;
 /// How long the program may take to tell its version: it is Python or a plugin, on a machine that may be busy.
 const VERSION: Duration = Duration::from_secs(20);
 
-/// What of an output is kept, in bytes: the model of a large file fits, a flood does not.
-const MAX_OUTPUT: usize = 4 * 1024 * 1024;
+/// How much a call may print, in bytes: the model of a large file fits; a flood fails.
+const MAX_OUTPUT: u64 = 8 * 1024 * 1024;
 
 /// What to install.
 const INSTALL: &str =
@@ -175,7 +176,7 @@ impl Compose {
             let words: Vec<_> = arguments.iter().map(|word| word.as_ref().to_string_lossy()).collect();
             format!("{} {}", program.name(), words.join(" "))
         };
-        let unusable = |error: &std::io::Error| BackendError {
+        let unusable = |error: &io::Error| BackendError {
             kind: ErrorKind::Misconfigured,
             message: format!("{} cannot be executed: {error}", program.path.display()),
             remedy: Some(INSTALL.to_owned()),
@@ -191,7 +192,11 @@ impl Compose {
         if let Some(project) = project {
             command.arg("-p").arg(project);
         }
-        command.args(arguments).current_dir(directory).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let captured = Captured::new().and_then(|output| Ok((output, Captured::new()?)));
+        let (output, words) = captured.map_err(|error| unusable(&error))?;
+        let (to_output, to_words) =
+            output.writer().and_then(|to| Ok((to, words.writer()?))).map_err(|error| unusable(&error))?;
+        command.args(arguments).current_dir(directory).stdin(stdin).stdout(to_output).stderr(to_words);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         if self.search_path.as_deref() != std::env::var_os("PATH").as_deref()
             && let Some(path) = &self.search_path
@@ -201,11 +206,12 @@ impl Compose {
         let mut group = Group::spawn(&mut command).map_err(|error| unusable(&error))?;
         // Of the child alone from here on.
         drop(command);
-        let (output, words) = group.take_outputs();
-        let ended = tokio::time::timeout(limit, async { tokio::join!(group.wait(), kept(output), kept(words)) }).await;
+        let ended = tokio::time::timeout(limit, group.wait()).await;
         match ended {
-            Ok((Ok(status), output, words)) => Ok(Answer { has_succeeded: status.success(), output, words }),
-            Ok((Err(error), _, _)) => Err(unusable(&error)),
+            Ok(Ok(status)) => {
+                Ok(Answer { has_succeeded: status.success(), output: output.text(), words: words.text() })
+            }
+            Ok(Err(error)) => Err(unusable(&error)),
             Err(_) => Err(BackendError {
                 kind: ErrorKind::Transient,
                 message: format!("`{}` did not end within {} s and was ended", typed(), limit.as_secs()),
@@ -233,14 +239,31 @@ fn is_version(text: &str) -> bool {
     text.trim_start_matches('v').starts_with(|first: char| first.is_ascii_digit())
 }
 
-/// Reads to the end and keeps the beginning; the rest is read too, so that nobody waits for a reader.
-async fn kept(pipe: Option<impl AsyncRead + Unpin>) -> String {
-    let mut kept = Vec::new();
-    if let Some(mut pipe) = pipe {
-        let mut limited = (&mut pipe).take(MAX_OUTPUT as u64);
-        // What was read before an error is still what was said.
-        let _broken = limited.read_to_end(&mut kept).await;
-        let _broken = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
+/// What one of a program's outputs is written to: anonymous memory of a fixed size.
+struct Captured(File);
+
+impl Captured {
+    fn new() -> io::Result<Self> {
+        let memory = memfd_create("compose", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+        ftruncate(&memory, MAX_OUTPUT)?;
+        fcntl_add_seals(&memory, SealFlags::GROW | SealFlags::SHRINK)?;
+        Ok(Self(memory.into()))
     }
-    String::from_utf8_lossy(&kept).into_owned()
+
+    fn writer(&self) -> io::Result<Stdio> {
+        Ok(Stdio::from(self.0.try_clone()?))
+    }
+
+    /// What was written: up to where it was written, since the program's descriptor is a copy of ours and moves its position.
+    fn text(&self) -> String {
+        let mut text = Vec::new();
+        let read = (&self.0).stream_position().and_then(|end| {
+            (&self.0).rewind()?;
+            (&self.0).take(end).read_to_end(&mut text)
+        });
+        if let Err(error) = read {
+            tracing::warn!(%error, "cannot read what compose printed");
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    }
 }

@@ -167,11 +167,7 @@ fn failure(image: &str, refusal: &Refusal, login: &Login) -> BackendError {
         (ErrorKind::Transient, format!("the engine must reach {registry}; try docker pull {image}, or load the image"))
     };
     let problem = login.problem().map(|problem| format!(" ({problem})")).unwrap_or_default();
-    BackendError {
-        kind,
-        message: format!("the image {image} is not here and cannot be pulled: {words}{problem}"),
-        remedy: Some(remedy),
-    }
+    BackendError { kind, message: format!("{image} cannot be pulled: {words}{problem}"), remedy: Some(remedy) }
 }
 
 #[cfg(test)]

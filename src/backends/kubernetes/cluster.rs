@@ -34,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(250);
 /// Credentials are read again this long before they expire.
 const AHEAD: Duration = Duration::from_secs(60);
+/// Credentials that could not be had are not asked for again before this.
+const AGAIN: Duration = Duration::from_millis(500);
 /// The most that is read of an error.
 const MAX_ERROR: usize = 1024 * 1024;
 
@@ -53,9 +55,17 @@ pub struct Access {
 #[derive(Debug)]
 pub(super) struct Cluster {
     access: Access,
-    session: Mutex<Option<Arc<Session>>>,
+    session: Mutex<Held>,
     /// The context of the first session, for all later ones.
     context: std::sync::OnceLock<String>,
+}
+
+/// The newest session, or why there is none.
+#[derive(Debug, Default)]
+struct Held {
+    session: Option<Arc<Session>>,
+    /// Many who wait for the same plugin are told the same.
+    failed: Option<(Instant, Refusal)>,
 }
 
 /// A client with the credentials it was made with.
@@ -161,7 +171,7 @@ impl Reply {
 impl Cluster {
     /// Nothing is read or contacted yet.
     pub(super) fn new(access: Access) -> Self {
-        Self { access, session: Mutex::new(None), context: std::sync::OnceLock::new() }
+        Self { access, session: Mutex::default(), context: std::sync::OnceLock::new() }
     }
 
     /// The context, where the kubeconfig could be read.
@@ -176,20 +186,33 @@ impl Cluster {
 
     async fn session(&self) -> Result<Arc<Session>, Refusal> {
         let mut held = self.session.lock().await;
-        if let Some(session) = held.as_ref().filter(|it| it.expires.is_none_or(|at| SystemTime::now() + AHEAD < at)) {
+        let is_good = |it: &&Arc<Session>| it.expires.is_none_or(|at| SystemTime::now() + AHEAD < at);
+        if let Some(session) = held.session.as_ref().filter(is_good) {
             return Ok(Arc::clone(session));
         }
-        let session = Arc::new(self.connect().await?);
-        *held = Some(Arc::clone(&session));
-        Ok(session)
+        if let Some((at, refusal)) = held.failed.as_ref().filter(|(at, _)| at.elapsed() < AGAIN) {
+            tracing::debug!(ago = ?at.elapsed(), "credentials could not be had just now");
+            return Err(refusal.clone());
+        }
+        match self.connect().await {
+            Ok(session) => {
+                let session = Arc::new(session);
+                *held = Held { session: Some(Arc::clone(&session)), failed: None };
+                Ok(session)
+            }
+            Err(refusal) => {
+                held.failed = Some((Instant::now(), refusal.clone()));
+                Err(refusal)
+            }
+        }
     }
 
     /// With credentials that were read anew, unless somebody else did that meanwhile.
     async fn renewed(&self, refused: &Arc<Session>) -> Result<Arc<Session>, Refusal> {
         {
             let mut held = self.session.lock().await;
-            if held.as_ref().is_some_and(|session| Arc::ptr_eq(session, refused)) {
-                *held = None;
+            if held.session.as_ref().is_some_and(|session| Arc::ptr_eq(session, refused)) {
+                held.session = None;
             }
         }
         self.session().await
@@ -294,6 +317,8 @@ impl Cluster {
     }
 
     async fn send_once(&self, ask: &Ask) -> Result<Reply, Refusal> {
+        // A plugin has a limit of its own.
+        self.session().await?;
         let work = async {
             let response = self.open(ask).await?;
             let status = response.status().as_u16();
@@ -311,6 +336,7 @@ impl Cluster {
     /// Opens a stream; `ask.limit` counts until the first line of the answer.
     pub(super) async fn stream(&self, ask: &Ask) -> Result<(u16, Chunks), Refusal> {
         use futures::StreamExt as _;
+        self.session().await?;
         let response = match tokio::time::timeout(ask.limit, self.open(ask)).await {
             Ok(opened) => opened?,
             Err(_) => return Err(self.silent(ask.limit).await),
@@ -326,7 +352,8 @@ impl Cluster {
     }
 
     async fn silent(&self, limit: Duration) -> Refusal {
-        let server = self.session.lock().await.as_ref().map_or_else(String::new, |session| session.server.clone());
+        let server =
+            self.session.lock().await.session.as_ref().map_or_else(String::new, |session| session.server.clone());
         Refusal::new(
             Kind::Unreachable,
             format!("the cluster at {server} has not answered within {} s", limit.as_secs()),

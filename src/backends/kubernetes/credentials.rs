@@ -104,10 +104,11 @@ async fn run(exec: &ExecConfig, trampoline: &Path) -> Result<Vec<u8>, String> {
     }
     command.env("KUBERNETES_EXEC_INFO", exec_info(exec)?);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().map_err(|error| format!("cannot be run: {error}"))?;
-    let output = tokio::time::timeout(LIMIT, collect(&mut child)).await;
+    let child = command.spawn().map_err(|error| format!("cannot be run: {error}"))?;
+    // Ended with everything it started when this call ends, however it ends.
+    let mut plugin = Plugin { child, is_over: false };
+    let output = tokio::time::timeout(LIMIT, collect(&mut plugin)).await;
     if output.is_err() {
-        end(&mut child).await;
         return Err(format!("did not answer within {} s; it was killed", LIMIT.as_secs()));
     }
     let (stdout, stderr, status) =
@@ -120,10 +121,29 @@ async fn run(exec: &ExecConfig, trampoline: &Path) -> Result<Vec<u8>, String> {
     Err(if said.is_empty() { format!("failed ({how})") } else { format!("failed ({how}): {said}") })
 }
 
-async fn collect(child: &mut Child) -> std::io::Result<(Vec<u8>, Vec<u8>, Option<std::process::ExitStatus>)> {
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+/// It leads a session, so its number is that of its group.
+struct Plugin {
+    child: Child,
+    /// It was waited for: its number may be another's by now.
+    is_over: bool,
+}
+
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        let id = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(id) = id.filter(|_| !self.is_over) {
+            // Before its session begins there is no such group; then the child alone is killed, by its own drop.
+            let _no_such_group = kill_process_group(id, Signal::KILL);
+        }
+    }
+}
+
+async fn collect(plugin: &mut Plugin) -> std::io::Result<(Vec<u8>, Vec<u8>, Option<std::process::ExitStatus>)> {
+    let (stdout, stderr) = (plugin.child.stdout.take(), plugin.child.stderr.take());
     let (stdout, stderr) = futures::try_join!(drain(stdout), drain(stderr))?;
-    Ok((stdout, stderr, Some(child.wait().await?)))
+    let status = plugin.child.wait().await?;
+    plugin.is_over = true;
+    Ok((stdout, stderr, Some(status)))
 }
 
 async fn drain(stream: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
@@ -132,17 +152,6 @@ async fn drain(stream: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8
         stream.take(MAX_OUTPUT).read_to_end(&mut bytes).await?;
     }
     Ok(bytes)
-}
-
-/// Ends it with everything it started: it leads a session, so its number is that of its group.
-async fn end(child: &mut Child) {
-    if let Some(id) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
-        // It has not been waited for, so the number is its own; before its session begins there is no such group.
-        let _no_such_group = kill_process_group(id, Signal::KILL);
-    }
-    if let Err(error) = child.kill().await {
-        tracing::debug!(%error, "a credential plugin could not be killed");
-    }
 }
 
 fn exec_info(exec: &ExecConfig) -> Result<String, String> {

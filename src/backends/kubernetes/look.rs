@@ -7,7 +7,7 @@ use super::objects::{Deployment, Pod};
 use super::shelf::View;
 use super::{KubernetesBackend, Place, REMEMBERED};
 use crate::engine::ports::{BackendError, ErrorKind};
-use crate::model::{FailureReason, Guardian, Instance, Intent, Observed, Presence, Serves, ServiceSpec};
+use crate::model::{Fact, FailureReason, Guardian, Instance, Intent, Observed, Presence, Serves, ServiceSpec};
 
 /// How long a look waits for the first word of the cluster.
 const FIRST_WORD: Duration = Duration::from_secs(25);
@@ -52,6 +52,21 @@ impl KubernetesBackend {
             self.watches.look_again(&spec.id, after + Duration::from_millis(50));
         }
         Ok(self.observed(&place, deployment, judgement, notes))
+    }
+
+    /// What is known without asking: where it is, and how its pods are.
+    pub(super) fn known_facts(&self, spec: &ServiceSpec) -> Vec<Fact> {
+        let Ok(place) = Place::of(spec) else { return Vec::new() };
+        let mut facts = Vec::new();
+        if let Some(context) = self.cluster.context() {
+            facts.push(Fact::new("Context", format!("{context}, namespace {}", place.namespace)));
+        }
+        let view = self.watches.shelf(place.namespace).view(place.name);
+        if let Some(deployment) = view.deployment.filter(|_| view.deployments.problem.is_none()) {
+            let pods: Vec<&Pod> = view.pods.iter().collect();
+            facts.push(Fact::new("Pods", judge(&deployment, &pods, SystemTime::now()).sentence));
+        }
+        facts
     }
 
     fn observed(

@@ -35,7 +35,7 @@ use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 
 use crate::engine::ports::{Backend, BackendError, StopError};
-use crate::model::{Deployment, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
+use crate::model::{Deployment, Fact, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
 use crate::preflight::Requirement;
 use crate::store::Layout;
 
@@ -116,6 +116,10 @@ impl Backend for KubernetesBackend {
     /// The cluster restarts pods, and nobody but an onlooker writes that down.
     fn has_own_witness(&self, _spec: &ServiceSpec) -> bool {
         false
+    }
+
+    fn facts(&self, spec: &ServiceSpec) -> Vec<Fact> {
+        self.known_facts(spec)
     }
 
     fn requirements<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Vec<Requirement>> {

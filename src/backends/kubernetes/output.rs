@@ -332,6 +332,7 @@ impl Follower {
                     }
                 }
                 Err(Stopped::Closed) => return self.source,
+                Err(Stopped::Broken) => {}
                 Err(Stopped::Refused(refusal)) if is_waiting(&refusal) => {}
                 Err(Stopped::Refused(refusal)) => {
                     let why = format!("the log of {}: {}", self.source.pod, refusal.words);
@@ -367,7 +368,9 @@ impl Follower {
         let mut skip = Skip::of(&self.position);
         let mut lines = Lines::default();
         while let Some(chunk) = chunks.next().await {
-            let found = lines.push(&chunk?);
+            // A connection that breaks is taken up again; whether the server is there shows then.
+            let chunk = chunk.map_err(|_| Stopped::Broken)?;
+            let found = lines.push(&chunk);
             self.pass_on(found, &mut skip).await?;
         }
         let rest = lines.rest().into_iter().collect();
@@ -395,6 +398,7 @@ impl Follower {
 /// Why reading stopped before the end.
 enum Stopped {
     Closed,
+    Broken,
     Refused(Refusal),
 }
 

@@ -112,7 +112,7 @@ impl KubernetesBackend {
             Some(refusal) => Err(NotGone::Unknown(refusal)),
             None => {
                 let mut survivors: Vec<String> =
-                    view.pods.iter().filter(|pod| !pod.has_ended()).map(|pod| survivor(pod)).collect();
+                    view.pods.iter().filter(|pod| !pod.has_ended()).map(survivor).collect();
                 if survivors.is_empty() {
                     survivors.push(format!("the Deployment {}, whose controller has not acted", place.name));
                 }

@@ -321,8 +321,7 @@ impl Follower {
     }
 
     async fn watch(&self, mut version: String) -> Result<End, Lost> {
-        let seconds = self.pace.stream.as_secs().max(1);
-        let seconds = seconds + u64::try_from(jittered(self.pace.stream / 4).as_secs()).unwrap_or_default();
+        let seconds = self.pace.stream.as_secs().max(1) + jittered(self.pace.stream / 4).as_secs();
         let ask = Ask::get(self.what("watch"), path_of(self.collection, self.shelf.namespace()))
             .with("watch", "true")
             .with("allowWatchBookmarks", "true")

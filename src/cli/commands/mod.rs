@@ -50,6 +50,7 @@ fn remembered(service: &ServiceSnapshot, session: &Session, now: SystemTime) -> 
     let check = &service.spec.health_check;
     let mut service = service.clone();
     match history::read(&session.layout, service.id(), check.interval, now) {
+        Ok(read) if read.samples().len() == 0 => service.history = Arc::new(read),
         Ok(mut read) => {
             let checked = if check.check == Check::None { Checks::No } else { Checks::Yes };
             for (standing, sighting) in Sampler::default().look(&service.state, service.restarts, checked) {

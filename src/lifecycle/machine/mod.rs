@@ -339,6 +339,9 @@ impl Turn {
 }
 
 #[cfg(test)]
+mod arriving_test;
+
+#[cfg(test)]
 mod table_test;
 
 #[cfg(test)]

@@ -34,6 +34,8 @@ pub enum Tending {
 pub enum Remedy {
     /// Its guardian, when the leader tells it: the shim of a binary-mode service, which restarts what dies, too, so that one keeps count.
     Guardian,
+    /// The leader itself: a container, whose engine restarts what dies but not what is unhealthy (A70).
+    Leader,
     /// Nobody here: it is not wanted (`restart_on_failure`), nothing of it is ours (a remote endpoint), or its engine looks after that
     /// itself (the liveness probes of Kubernetes).
     Nobody,
@@ -45,9 +47,8 @@ impl Remedy {
         match (spec.deployment.mode(), spec.startup.restart_on_failure) {
             (_, RestartOnFailure::Never | RestartOnFailure::UpTo { max_restarts: 0 }) => Self::Nobody,
             (Mode::Binary, RestartOnFailure::UpTo { .. }) => Self::Guardian,
-            (Mode::Docker | Mode::DockerCompose | Mode::Kubernetes | Mode::Remote, RestartOnFailure::UpTo { .. }) => {
-                Self::Nobody
-            }
+            (Mode::Docker | Mode::DockerCompose, RestartOnFailure::UpTo { .. }) => Self::Leader,
+            (Mode::Kubernetes | Mode::Remote, RestartOnFailure::UpTo { .. }) => Self::Nobody,
         }
     }
 }

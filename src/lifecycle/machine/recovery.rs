@@ -121,7 +121,7 @@ impl Turn {
 /// Whether it is for a leader to restart what runs, at this moment.
 fn is_recoverable(machine: &super::Machine) -> bool {
     let is_ours = match machine.policy.remedy {
-        Remedy::Guardian => true,
+        Remedy::Guardian | Remedy::Leader => true,
         Remedy::Nobody => false,
     };
     is_ours

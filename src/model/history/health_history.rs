@@ -107,32 +107,36 @@ impl HealthHistory {
         verdicts.take_while(|verdict| *verdict == ProbeVerdict::Failed).count()
     }
 
-    /// What a sparkline shows, oldest first.
+    /// What a sparkline shows, oldest first. A gap stands between two other cells, never at an end.
     pub fn cells(&self) -> Vec<Cell> {
         let mut cells = Vec::with_capacity(self.recent.len());
         let mut previous: Option<&Sample> = None;
+        let mut is_after_gap = false;
         for sample in &self.recent {
             if let Some(previous) = previous {
                 let length = sample.at.duration_since(previous.at).unwrap_or_default();
                 let is_known =
                     matches!(previous.seen, Seen::State { standing: Standing::Down | Standing::Running, .. });
-                if length > gap_after(self.every) && !is_known && cells.last() != Some(&Cell::Gap) {
-                    cells.push(Cell::Gap);
-                }
+                is_after_gap |= length > gap_after(self.every) && !is_known;
             }
-            match sample.seen {
-                Seen::Answer { verdict: ProbeVerdict::Passed, took, .. } => cells.push(Cell::Passed(took)),
-                Seen::Answer { verdict: ProbeVerdict::Failed, .. } => cells.push(Cell::Failed),
-                Seen::State { standing: Standing::Down, sighting: Sighting::Became } => cells.push(Cell::Down),
+            let cell = match sample.seen {
+                Seen::Answer { verdict: ProbeVerdict::Passed, took, .. } => Some(Cell::Passed(took)),
+                Seen::Answer { verdict: ProbeVerdict::Failed, .. } => Some(Cell::Failed),
+                Seen::State { standing: Standing::Down, sighting: Sighting::Became } => Some(Cell::Down),
+                // Found so by the next who looks: the same fall.
                 Seen::State { standing: Standing::Down, sighting: Sighting::Found } => {
-                    if cells.last() != Some(&Cell::Down) {
-                        cells.push(Cell::Down);
-                    }
+                    (is_after_gap || cells.last() != Some(&Cell::Down)).then_some(Cell::Down)
                 }
                 Seen::State {
                     standing: Standing::Started | Standing::Restarted | Standing::Running | Standing::Idle,
                     ..
-                } => {}
+                } => None,
+            };
+            if let Some(cell) = cell {
+                if std::mem::take(&mut is_after_gap) && !cells.is_empty() {
+                    cells.push(Cell::Gap);
+                }
+                cells.push(cell);
             }
             previous = Some(sample);
         }

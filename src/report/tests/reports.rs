@@ -309,7 +309,7 @@ fn json_field_names_are_stable() {
       "set_aside": []
     }
     "#);
-    insta::assert_snapshot!(serde_json::to_string(&HealthReport::new(&rows[0])).unwrap(), @r#"{"service":"orchestrator","status":"healthy","healthy":true,"running":true,"message":"HTTP health check passed","check_type":"http","check_duration_ms":15}"#);
+    insta::assert_snapshot!(serde_json::to_string(&HealthReport::new(&rows[0])).unwrap(), @r#"{"service":"orchestrator","status":"healthy","healthy":true,"running":true,"message":"HTTP health check passed","check_type":"http","check_duration_ms":15,"history":null}"#);
     let health = serde_json::to_value(PlatformHealthReport::new(&rows)).unwrap();
     assert_eq!(health["summary"], serde_json::json!({"healthy": 3, "unhealthy": 0, "not_running": 4, "unknown": 0}));
     let status = serde_json::to_value(ServiceStatusReport::new(&rows[3], &[], None, noon())).unwrap();

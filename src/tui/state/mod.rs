@@ -2,6 +2,7 @@
 
 mod board;
 mod dialog;
+mod events;
 mod filter;
 mod log;
 mod operations;
@@ -18,6 +19,7 @@ use ratatui::layout::Size;
 
 pub(crate) use board::{BoardRow, BoardState};
 pub(crate) use dialog::{Answer, Dialog, Question};
+pub(crate) use events::EventsState;
 pub(crate) use filter::Filter;
 pub(crate) use log::{LogState, Scroll, wrapped};
 pub(crate) use operations::{Operation, OperationsState, Phase, StepStatus, StepView, title_of};
@@ -73,8 +75,8 @@ pub(crate) struct State {
     pub(crate) focus: Pane,
     /// What the lower part of a narrow screen shows, never the services.
     pub(crate) lower: Pane,
-    /// Whether the log's place shows the console's own log.
-    pub(crate) is_own_log_open: bool,
+    pub(crate) events: EventsState,
+    pub(crate) log_place: LogPlace,
     pub(crate) is_zoomed: bool,
     pub(crate) redraw: Redraw,
 }
@@ -105,7 +107,8 @@ impl State {
             dialogs: Vec::new(),
             focus: Pane::Services,
             lower: Pane::Log,
-            is_own_log_open: false,
+            events: EventsState::default(),
+            log_place: LogPlace::Service,
             is_zoomed: false,
             redraw: Redraw::AtOnce,
             snapshot,
@@ -141,8 +144,29 @@ impl State {
 
     /// The panes that Tab goes round.
     pub(crate) fn round(&self) -> Vec<Pane> {
-        let own_log = self.is_own_log_open.then_some(Pane::OwnLog);
-        Pane::ROUND.into_iter().filter(|pane| *pane != Pane::Log || own_log.is_none()).chain(own_log).collect()
+        let own_log = (self.log_place == LogPlace::Own).then_some(Pane::OwnLog);
+        Pane::ROUND.into_iter().chain(own_log).collect()
+    }
+}
+
+/// What the place of the log shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogPlace {
+    /// The log of the selected service.
+    Service,
+    /// The timeline.
+    Events,
+    /// The console's own log.
+    Own,
+}
+
+impl LogPlace {
+    pub(crate) fn pane(self) -> Pane {
+        match self {
+            Self::Service => Pane::Log,
+            Self::Events => Pane::Events,
+            Self::Own => Pane::OwnLog,
+        }
     }
 }
 

@@ -170,10 +170,10 @@ impl Operation {
             Progress::WaitingForHealth(service) => (service, StepStatus::WaitingForHealth),
             Progress::Ready { service, proof, after } => {
                 let what = match proof {
-                    Proof::Probe => "ready",
-                    Proof::NoCheck => "started, has no health check",
+                    Proof::Probe => format!("ready after {}", text::latency(after)),
+                    Proof::NoCheck => "started, has no health check".to_owned(),
                 };
-                (service, StepStatus::Done(format!("{what} after {}", text::latency(after))))
+                (service, StepStatus::Done(what))
             }
             Progress::Stopping(service) => (service, StepStatus::Stopping),
             Progress::Stopped(service) => (service, StepStatus::Done("stopped".to_owned())),

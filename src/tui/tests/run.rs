@@ -59,6 +59,7 @@ fn options() -> ConsoleOptions {
         mouse: false,
         flags: String::new(),
         logs: Arc::new(Named),
+        timeline: None,
         usage: Arc::new(crate::engine::ports::NoUsage),
         opening: crate::tui::Opening::Look,
         desk: Arc::new(crate::tui::NoDesk),

@@ -9,7 +9,7 @@ use crate::tui::effect::Effect;
 use crate::tui::event::{Event, LogSession, Ticket};
 use crate::tui::feed::LogEntry;
 use crate::tui::icons::IconSet;
-use crate::tui::state::{Dialog, Redraw, Scroll};
+use crate::tui::state::{Dialog, LogPlace, Redraw, Scroll};
 
 /// Presses keys on the guide's platform and compares what is selected.
 #[track_caller]
@@ -134,17 +134,19 @@ fn escape_goes_back_one_thing_at_a_time_and_never_quits() {
 fn tab_goes_round_the_panes_and_numbers_go_to_them() {
     let mut console = Console::demo(80, 24);
     let mut seen = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..5 {
         console.press("<Tab>");
         seen.push(console.state.focus);
     }
-    assert_eq!(seen, [Pane::Dependencies, Pane::Details, Pane::Log, Pane::Services]);
+    assert_eq!(seen, [Pane::Dependencies, Pane::Details, Pane::Log, Pane::Events, Pane::Services]);
+    console.press("<BackTab>");
+    assert_eq!(console.state.focus, Pane::Events);
     console.press("<BackTab>");
     assert_eq!(console.state.focus, Pane::Log);
     console.press("l");
     assert_eq!(console.state.focus, Pane::OwnLog);
     console.press("l");
-    assert_eq!((console.state.focus, console.state.is_own_log_open), (Pane::Log, false));
+    assert_eq!((console.state.focus, console.state.log_place), (Pane::Log, LogPlace::Service));
     console.press("1l");
     assert_eq!((console.state.focus, console.state.lower), (Pane::Services, Pane::OwnLog), "the board keeps the keys");
     console.press("l2");

@@ -2,11 +2,11 @@
 
 use crossterm::event::{KeyEvent, KeyEventKind};
 
-use super::{board, dialog, inner_size, log, operation, palette, preflight, registry};
+use super::{board, dialog, events, inner_size, log, operation, palette, preflight, registry};
 use crate::tui::action::{Action, Pane};
 use crate::tui::effect::Effect;
 use crate::tui::keymap::{self, Context};
-use crate::tui::state::{Answer, Dialog, PaletteState, Question, Scroll, State};
+use crate::tui::state::{Answer, Dialog, LogPlace, PaletteState, Question, Scroll, State};
 use crate::tui::text;
 
 pub(super) fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
@@ -79,17 +79,19 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::PreviousPane => go_round(state, -1),
         Action::Focus(pane) => focus(state, pane),
         Action::ToggleOwnLog => {
-            let pane = if state.is_own_log_open { Pane::Log } else { Pane::OwnLog };
+            let pane = if state.log_place == LogPlace::Own { Pane::Log } else { Pane::OwnLog };
             let before = state.focus;
             focus(state, pane);
             // Looking at the other log is no reason to leave the board.
-            if !matches!(before, Pane::Log | Pane::OwnLog) && !state.is_zoomed {
+            if !matches!(before, Pane::Log | Pane::Events | Pane::OwnLog) && !state.is_zoomed {
                 state.focus = before;
             }
         }
         Action::Zoom => state.is_zoomed = !state.is_zoomed,
         Action::Filter => state.board.is_editing_filter = true,
+        Action::Follow if state.focus == Pane::Events => events::toggle_follow(state),
         Action::Follow => log::toggle_follow(state),
+        Action::OnlySelected => events::toggle_selected(state),
         Action::Wrap => state.log.is_wrapped = !state.log.is_wrapped,
         Action::ShowOperation => {
             state.operations.is_panel_open = !state.operations.is_panel_open && !state.operations.shown.is_empty();
@@ -120,8 +122,10 @@ fn back(state: &mut State) {
         state.board.marked.clear();
     } else if state.focus == Pane::Log && state.log.scroll != Scroll::Following {
         state.log.scroll = Scroll::Following;
+    } else if state.focus == Pane::Events && state.events.scroll != Scroll::Following {
+        state.events.scroll = Scroll::Following;
     } else if state.focus == Pane::OwnLog {
-        state.is_own_log_open = false;
+        state.log_place = LogPlace::Service;
         state.lower = Pane::Log;
         state.focus = Pane::Services;
     } else {
@@ -151,8 +155,9 @@ fn quit(state: &mut State) -> Vec<Effect> {
 
 pub(super) fn focus(state: &mut State, pane: Pane) {
     match pane {
-        Pane::Log => state.is_own_log_open = false,
-        Pane::OwnLog => state.is_own_log_open = true,
+        Pane::Log => state.log_place = LogPlace::Service,
+        Pane::Events => state.log_place = LogPlace::Events,
+        Pane::OwnLog => state.log_place = LogPlace::Own,
         Pane::Services | Pane::Dependencies | Pane::Details => {}
     }
     if pane != Pane::Services {
@@ -203,6 +208,7 @@ pub(super) fn move_pane(state: &mut State, pane: Pane, n: isize) {
             let (width, height) = inner_size(state, Pane::Log);
             state.log.move_by(n, width, height);
         }
+        Pane::Events => events::move_by(state, n),
         // Shows the newest lines; the file has the others.
         Pane::OwnLog => {}
     }

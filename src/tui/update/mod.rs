@@ -2,6 +2,7 @@
 
 mod board;
 mod dialog;
+mod events;
 mod keys;
 mod log;
 mod mouse;
@@ -64,6 +65,10 @@ pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Eff
             log::earlier_arrived(state, session, before, result);
             Vec::new()
         }
+        Event::TimelineArrived(news) => {
+            events::arrived(state, news);
+            Vec::new()
+        }
         Event::RegistryLoaded { registry, occasion } => registry::loaded(state, *registry, occasion),
         Event::Examined { round, found } => {
             preflight::arrived(state, round, *found);
@@ -112,6 +117,7 @@ pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Eff
     }
     settle(state);
     effects.extend(log::load_earlier_where_needed(state));
+    effects.extend(events::follow_where_needed(state));
     effects.extend(usage::look_where_due(state));
     effects
 }

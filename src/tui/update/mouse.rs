@@ -35,7 +35,7 @@ pub(super) fn used(state: &mut State, mouse: MouseEvent) -> Vec<Effect> {
                         state.tree.cursor = row;
                     }
                 }
-                Pane::Details | Pane::Log | Pane::OwnLog => {}
+                Pane::Details | Pane::Log | Pane::Events | Pane::OwnLog => {}
             }
         }
         // Moves and drags are reported too, and mean nothing here.

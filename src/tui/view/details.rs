@@ -172,8 +172,11 @@ fn state_rows(writer: &mut Writer<'_, '_>, service: &ServiceSnapshot) {
     if let Some(instance) = service.state.instance() {
         let uptime = service.up_since().map(|since| now.saturating_duration_since(since));
         let uptime = uptime.map(|uptime| format!(" {} up {}", icons.dot(), text::uptime(uptime))).unwrap_or_default();
-        let usage: String = used(state, service).iter().map(|it| format!(" {} {it}", icons.dot())).collect();
-        writer.text("Runs as", &format!("{instance}{uptime}{usage}"), Role::Text);
+        writer.text("Runs as", &format!("{instance}{uptime}"), Role::Text);
+        let used = used(state, service);
+        if !used.is_empty() {
+            writer.text("Uses", &used.join(&format!(" {} ", icons.dot())), Role::Text);
+        }
     }
     let mut facts = vec![service.spec.deployment.mode().to_string()];
     let ports = ports(service);
@@ -187,7 +190,10 @@ fn state_rows(writer: &mut Writer<'_, '_>, service: &ServiceSnapshot) {
 
 fn health_rows(writer: &mut Writer<'_, '_>, service: &ServiceSnapshot) {
     let dot = format!(" {} ", writer.paint.icons.dot());
-    for (label, window) in [("Uptime, 24 h", Window::DAY), ("Uptime, 7 d", Window::WEEK)] {
+    let observed = |window| service.history.statistics(window, wall_time(writer.paint.state)).observed();
+    // Of a service that is younger than a day, the week says nothing more.
+    let week = (observed(Window::WEEK) > observed(Window::DAY)).then_some(("Uptime, 7 d", Window::WEEK));
+    for (label, window) in [("Uptime, 24 h", Window::DAY)].into_iter().chain(week) {
         if let Some(numbers) = window_in_numbers(writer.paint.state, service, window) {
             writer.text(label, &numbers.join(&dot), Role::Text);
         }

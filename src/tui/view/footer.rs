@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget as _;
 
 use super::Paint;
+use crate::model::Instance;
 use crate::tui::action::{Action, Pane};
 use crate::tui::keymap::{BINDINGS, Binding, Context};
 use crate::tui::state::{Answer, Dialog, Phase, State};
@@ -82,9 +83,10 @@ fn hint(binding: &'static Binding) -> Option<(String, &'static str)> {
 fn is_useful(state: &State, binding: &Binding) -> bool {
     let selected = state.selected();
     let is_alive = selected.is_some_and(|service| service.state.is_alive());
+    let is_elsewhere = selected.is_some_and(|service| matches!(service.state.instance(), Some(Instance::Endpoint(_))));
     match binding.action {
         Action::Start => selected.is_some() && !is_alive,
-        Action::Stop | Action::Restart | Action::StopForced => is_alive,
+        Action::Stop | Action::Restart | Action::StopForced => is_alive && !is_elsewhere,
         Action::StartAll => {
             let is_down =
                 |it: &std::sync::Arc<crate::model::ServiceSnapshot>| it.spec.startup.auto_start && !it.state.is_alive();

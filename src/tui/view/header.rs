@@ -68,6 +68,8 @@ fn lead(paint: &Paint<'_>, width: usize) -> (String, Role) {
             Some(kind @ (LeaderKind::Console | LeaderKind::Monitor)) => (format!(" another {kind} leads "), Role::Dim),
             None => (" led elsewhere ".to_owned(), Role::Dim),
         },
+        // Where nothing runs there is nothing to lead.
+        Leadership::Nobody if paint.state.snapshot.n_running() == 0 => (String::new(), Role::Dim),
         Leadership::Nobody => (" no one leads ".to_owned(), Role::Warning),
     }
 }

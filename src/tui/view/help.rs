@@ -14,12 +14,13 @@ const WIDTH: u16 = 76;
 const KEYS: usize = 18;
 
 /// The sections in the order of the help.
-const SECTIONS: [(Context, &str); 10] = [
+const SECTIONS: [(Context, &str); 11] = [
     (Context::Global, "Everywhere"),
     (Context::Pane(Pane::Services), "Services"),
     (Context::Pane(Pane::Dependencies), "Dependencies"),
     (Context::Pane(Pane::Details), "Details"),
     (Context::Pane(Pane::Log), "Log"),
+    (Context::Pane(Pane::Events), "Events"),
     (Context::Palette, "Commands by name"),
     (Context::Registry, "An edited registry"),
     (Context::Preflight, "Preflight"),

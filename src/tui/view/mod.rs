@@ -3,6 +3,7 @@
 mod board;
 pub(crate) mod details;
 mod dialog;
+pub(crate) mod events;
 mod footer;
 mod header;
 pub(crate) mod help;
@@ -60,6 +61,7 @@ impl<'a> Paint<'a> {
                 Pane::Dependencies => tree::draw(self, inner, buffer),
                 Pane::Details => details::draw(self, area, inner, buffer),
                 Pane::Log => log::draw(self, inner, buffer),
+                Pane::Events => events::draw(self, area, inner, buffer),
                 Pane::OwnLog => own_log::draw(self.theme, inner, buffer),
             }
         }
@@ -144,7 +146,9 @@ impl<'a> Paint<'a> {
     /// The panes that share the lower place of a narrow screen.
     fn tabs(&self, shown: Pane) -> Line<'a> {
         let mut spans = vec![Span::raw(" ")];
-        for pane in [Pane::Dependencies, Pane::Details, Pane::Log, Pane::OwnLog] {
+        // The own log is there for who asks for it; its tab would leave no room for the note beside.
+        let own_log = (shown == Pane::OwnLog).then_some(Pane::OwnLog);
+        for pane in [Pane::Dependencies, Pane::Details, Pane::Log, Pane::Events].into_iter().chain(own_log) {
             let key = match pane {
                 Pane::OwnLog => keymap::key_of(super::action::Action::ToggleOwnLog),
                 other => keymap::key_of(super::action::Action::Focus(other)),
@@ -173,6 +177,7 @@ impl<'a> Paint<'a> {
         match pane {
             Pane::Services => board::note(self),
             Pane::Log => Some(log::note(self)),
+            Pane::Events => Some(events::note(self)),
             Pane::Dependencies | Pane::Details | Pane::OwnLog => None,
         }
     }
@@ -180,6 +185,7 @@ impl<'a> Paint<'a> {
     fn bottom_note(&self, pane: Pane) -> Option<Line<'a>> {
         match pane {
             Pane::Log => log::bottom_note(self),
+            Pane::Events => events::bottom_note(self),
             Pane::Services | Pane::Dependencies | Pane::Details | Pane::OwnLog => None,
         }
     }

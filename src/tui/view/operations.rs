@@ -176,9 +176,12 @@ fn progress_lines<'a>(paint: &Paint<'a>, operation: &Operation, width: usize) ->
     for it in &operation.steps {
         lines.push(step_line(paint, &it.step, Some(it), name, width));
         if let StepStatus::Failed(reasons) = &it.status {
-            for reason in reasons.iter().skip(1) {
-                let reason = text::cut(reason, width.saturating_sub(6), paint.icons.ellipsis());
-                lines.push(Line::from(paint.span(format!("      {reason}"), Role::Dim)));
+            let room = width.saturating_sub(6);
+            // The first stands beside the name, as far as it fits there.
+            let is_cut = |first: &&String| text::width(first) > room.saturating_sub(name + 2);
+            let rest = reasons.first().filter(is_cut).into_iter().chain(reasons.iter().skip(1));
+            for row in rest.flat_map(|reason| text::wrap(reason, room)) {
+                lines.push(Line::from(paint.span(format!("      {row}"), Role::Dim)));
             }
         }
     }
@@ -212,6 +215,13 @@ fn step_line<'a>(paint: &Paint<'a>, step: &Step, progress: Option<&StepView>, na
     ])
 }
 
+/// Where it is, where a mistake about that would be grave.
+fn place(paint: &Paint<'_>, step: &Step) -> String {
+    let service = paint.state.snapshot.service(step.service.as_str());
+    let place = service.and_then(|service| service.state.instance()?.place());
+    place.map(|place| format!(" in {place}")).unwrap_or_default()
+}
+
 fn step_words(paint: &Paint<'_>, step: &Step, progress: Option<&StepView>) -> (&'static str, String, Style) {
     let icons = paint.icons;
     let after = || {
@@ -219,9 +229,9 @@ fn step_words(paint: &Paint<'_>, step: &Step, progress: Option<&StepView>) -> (&
         if names.is_empty() { String::new() } else { format!(" after {}", names.join(", ")) }
     };
     let planned = match step.action {
-        StepAction::Start => "start",
-        StepAction::Stop => "stop",
-        StepAction::Restart => "restart",
+        StepAction::Start => "start".to_owned(),
+        StepAction::Stop => format!("stop{}", place(paint, step)),
+        StepAction::Restart => format!("restart{}", place(paint, step)),
     };
     let (mark, words, role) = match progress.map(|it| &it.status) {
         None => (icons.pending(), format!("{planned}{}", after()), Role::Dim),

@@ -144,6 +144,8 @@ fn what_is_printed_is_what_the_schemas_say_and_no_schema_is_left_out() {
     each("doctor", "doctor --json");
     each("readiness", "services readiness --json");
 
+    each("supervise", "supervise status --json");
+
     let events = home.types("events --json").out;
     assert!(events.lines().count() > 3);
     for line in events.lines() {

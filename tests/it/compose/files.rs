@@ -59,6 +59,21 @@ async fn the_project_of_a_moved_file_stays_the_same_so_that_its_containers_are_s
 }
 
 #[tokio::test]
+async fn a_project_in_which_nothing_was_ever_made_is_not_kept() {
+    let Some(mut it) = Fixture::new(GOOD) else { return };
+    it.compose_spec().project_name = None;
+    it.write("  app:\n    build: .\n");
+    it.start().await.expect_err("there is no image");
+    let directory = it.home.path().join(&it.name);
+    fs::create_dir(&directory).expect("directory");
+    it.compose_spec().compose_file = directory.join("compose.yaml");
+    it.write(&it.definition("app", GOOD, ""));
+    it.start().await.expect("starts");
+    assert_eq!(it.running("app").len(), 1, "in the project of the file as it is now");
+    it.backend.stop(&it.spec, StopHow::Kill, DEADLINE).await.expect("stops");
+}
+
+#[tokio::test]
 async fn what_runs_in_the_project_of_an_edited_registry_is_seen_and_stopped_before_the_new_one_is_used() {
     let Some(mut it) = Fixture::new(GOOD) else { return };
     it.start().await.expect("starts");

@@ -77,7 +77,7 @@ async fn a_stopped_container_is_started_again_and_made_anew_only_when_the_regist
 }
 
 #[tokio::test]
-async fn a_port_in_use_and_an_image_that_is_nowhere_are_said_with_what_to_do() {
+async fn a_port_in_use_is_said_with_what_to_do() {
     let Some(mut it) = Fixture::new(&GOOD) else { return };
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("bind");
     let port = taken.local_addr().expect("address").port();

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use provisioning::backends::docker::HostWithContainers;
-use provisioning::engine::ports::{Backend as _, Host as _, StopError};
+use provisioning::engine::ports::{Backend as _, Host as _, StopError, UsageSource as _};
 use provisioning::host::{Places, System};
 use provisioning::model::{Ending, FailureReason, Intent, Presence, RestartOnFailure, StartHow, StopHow};
 use provisioning::preflight::{ConflictKind, Requirement};
@@ -119,4 +119,94 @@ async fn a_container_of_the_name_that_is_not_ours_is_a_conflict_and_never_touche
     let host = HostWithContainers::new(std::sync::Arc::new(System::new(places)), it.backend.clone());
     let strangers = host.running_strangers(std::slice::from_ref(&it.name)).await;
     assert!(strangers.iter().any(|stranger| stranger.kind == ConflictKind::Container), "{strangers:?}");
+}
+
+#[tokio::test]
+async fn what_a_container_uses_is_asked_while_it_runs() {
+    let Some(it) = Fixture::new(&GOOD) else { return };
+    let launch = it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts");
+    let used = it.backend.usage(&it.spec, &launch.instance).await.expect("it runs");
+    assert!((1..100 * 1024 * 1024).contains(&used.memory), "{used:?}");
+    it.backend.stop(&it.spec, StopHow::Kill, DEADLINE).await.expect("stops");
+    assert_eq!(it.backend.usage(&it.spec, &launch.instance).await, None);
+}
+
+#[tokio::test]
+async fn a_container_removed_renamed_or_made_by_hand_is_shown_as_what_it_is() {
+    let Some(it) = Fixture::new(&GOOD) else { return };
+    it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts");
+    // Renamed: nothing has the name, and what was renamed is left alone.
+    let aside = format!("{}-aside", it.name);
+    must(&["rename", &it.name, &aside]);
+    assert_eq!(it.observe().await.presence, Presence::Absent);
+    let second = it.backend.start(&it.spec, StartHow::AsItIs).await.expect("a new one").instance;
+    assert_eq!(must(&["inspect", "--format", "{{.State.Running}}", &aside]), "true");
+    must(&["rm", "-f", &aside]);
+    let observed = it.observe().await;
+    assert!(matches!(&observed.presence, Presence::Present { instance, .. } if *instance == second), "{observed:?}");
+
+    // Removed.
+    must(&["rm", "-f", &it.name]);
+    assert_eq!(it.observe().await.presence, Presence::Absent);
+    it.backend.stop(&it.spec, StopHow::Ask, DEADLINE).await.expect("nothing runs");
+
+    // Made by hand with labels of another home: somebody else's.
+    must(&[
+        "run",
+        "-d",
+        "--label",
+        "provisioning.service=web",
+        "--label",
+        "provisioning.home=other",
+        "--name",
+        &it.name,
+        &it.name,
+    ]);
+    let error = it.backend.start(&it.spec, StartHow::Anew).await.expect_err("a conflict");
+    assert!(error.message.contains("not ours"), "{error}");
+    it.backend.stop(&it.spec, StopHow::Kill, DEADLINE).await.expect("nothing of ours runs");
+    assert_eq!(it.inspect("{{.State.Running}}"), "true");
+}
+
+#[tokio::test]
+async fn a_paused_container_is_said_to_be_paused_and_a_start_lets_it_go_on() {
+    let Some(it) = Fixture::new(&GOOD) else { return };
+    it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts");
+    it.until_it_has_said("ready");
+    must(&["pause", &it.name]);
+    let observed = it.observe().await;
+    assert!(
+        is_present(&observed.presence) && observed.notes.iter().any(|note| note.contains("paused")),
+        "{observed:?}"
+    );
+    it.backend.start(&it.spec, StartHow::AsItIs).await.expect("goes on");
+    assert_eq!(it.inspect("{{.State.Paused}}"), "false");
+    must(&["pause", &it.name]);
+    it.backend.stop(&it.spec, StopHow::Ask, DEADLINE).await.expect("a paused one can be stopped");
+    assert_eq!(it.inspect("{{.State.Running}}"), "false");
+}
+
+#[tokio::test]
+async fn a_container_between_two_restarts_of_its_engine_is_shown_so_and_can_be_started_and_stopped() {
+    let Some(mut it) = Fixture::new(&["--after-ms", "20", "--exit", "3"]) else { return };
+    it.docker_spec().restart_policy = Some("always".to_owned());
+    it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts");
+    let is_pending = |presence: &Presence| matches!(presence, Presence::RestartPending { last: Ending::Exited(3), .. });
+    it.until("waiting for a restart", is_pending).await;
+    it.backend.stop(&it.spec, StopHow::Ask, DEADLINE).await.expect("stops");
+    let observed = it.observe().await;
+    assert_eq!((observed.presence, observed.intent), (Presence::Absent, Some(Intent::Down)));
+}
+
+#[tokio::test]
+async fn an_exit_with_137_is_a_death_by_signal_9() {
+    let Some(it) = Fixture::new(&["--print", "ready"]) else { return };
+    it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts");
+    it.until_it_has_said("ready");
+    must(&["kill", &it.name]);
+    let failed = |presence: &Presence| {
+        matches!(presence, Presence::Failed { reason: FailureReason::Died { ending: Ending::Signalled(9), .. } })
+    };
+    it.until("failed", failed).await;
+    assert_eq!(it.inspect("{{.State.ExitCode}}"), "137");
 }

@@ -1,7 +1,7 @@
 //! Remote mode: the real commands against real servers, plain and behind TLS.
 
 mod reach;
-mod server;
+pub(crate) mod server;
 mod stops;
 mod tls;
 mod token;

@@ -14,7 +14,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 /// What the server does once it has read a request's head.
 #[derive(Debug, Clone)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// An answer without a body.
     Status(u16),
     /// Another place.
@@ -31,8 +31,8 @@ pub(super) enum Reply {
 type Answers = Box<dyn Fn(&str) -> Reply + Send>;
 
 /// Lives as long as the value.
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     scheme: &'static str,
     requests: Arc<Mutex<Vec<String>>>,
     answers: Arc<Mutex<Answers>>,
@@ -41,16 +41,16 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn plain(answers: impl Fn(&str) -> Reply + Send + 'static) -> Self {
+    pub(crate) fn plain(answers: impl Fn(&str) -> Reply + Send + 'static) -> Self {
         Self::new("127.0.0.1:0".parse().unwrap(), None, answers)
     }
 
     /// At an address that was used before.
-    pub(super) fn plain_at(address: SocketAddr, answers: impl Fn(&str) -> Reply + Send + 'static) -> Self {
+    pub(crate) fn plain_at(address: SocketAddr, answers: impl Fn(&str) -> Reply + Send + 'static) -> Self {
         Self::new(address, None, answers)
     }
 
-    pub(super) fn tls(config: ServerConfig, answers: impl Fn(&str) -> Reply + Send + 'static) -> Self {
+    pub(crate) fn tls(config: ServerConfig, answers: impl Fn(&str) -> Reply + Send + 'static) -> Self {
         Self::new("127.0.0.1:0".parse().unwrap(), Some(config), answers)
     }
 
@@ -83,22 +83,22 @@ impl Server {
     }
 
     /// From now on.
-    pub(super) fn answers(&self, answers: impl Fn(&str) -> Reply + Send + 'static) {
+    pub(crate) fn answers(&self, answers: impl Fn(&str) -> Reply + Send + 'static) {
         *self.answers.lock().unwrap() = Box::new(answers);
     }
 
     /// The heads of all requests so far.
-    pub(super) fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 
     /// How many bytes of bodies were taken by the other side.
-    pub(super) fn n_sent(&self) -> u64 {
+    pub(crate) fn n_sent(&self) -> u64 {
         *self.n_sent.lock().unwrap()
     }
 
     /// `https://localhost:4711` and what follows.
-    pub(super) fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}://localhost:{}{path}", self.scheme, self.address.port())
     }
 }
@@ -146,7 +146,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// What is odd about a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Oddity {
+pub(crate) enum Oddity {
     Nothing,
     Expired,
     NotYetValid,
@@ -155,12 +155,12 @@ pub(super) enum Oddity {
 }
 
 /// An authority of a test, and servers that it vouches for.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| drop(ring::default_provider().install_default()));
         let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -169,12 +169,12 @@ impl Authority {
         Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
     }
 
-    pub(super) fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.issuer.pem()
     }
 
     /// What a server of that kind has to show.
-    pub(super) fn server(&self, oddity: Oddity) -> ServerConfig {
+    pub(crate) fn server(&self, oddity: Oddity) -> ServerConfig {
         let host = if oddity == Oddity::AnotherHost { "another.example" } else { "localhost" };
         let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
         match oddity {

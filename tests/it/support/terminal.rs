@@ -53,6 +53,7 @@ impl Terminal {
         command.env("PROVISIONING_SERVICES_DIR", home.services_dir());
         command.env("PROVISIONING_SUPERVISE", "off");
         command.env("TERM", "xterm-256color");
+        command.env("PROVISIONING_SUPERVISE", "off");
         command.env("LANG", "C.UTF-8");
         command.env("LC_ALL", "C.UTF-8");
         command.env_remove("NO_COLOR");

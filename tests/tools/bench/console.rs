@@ -3,9 +3,14 @@
 use std::io::{Read as _, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
+
+use provisioning::model::history::{Seen, Turn};
+use provisioning::model::{ProbeVerdict, Sample, ServiceId};
+use provisioning::store::Layout;
+use provisioning::store::history::Histories;
 
 use super::platform::{Platform, Service};
 use super::{Figure, median, watching};
@@ -66,9 +71,18 @@ impl Console {
 
     /// How long until the screen holds it.
     fn wait_for(&self, what: &str) -> Duration {
+        self.wait_for_all(&[what])
+    }
+
+    /// How long until one screen holds all of them.
+    fn wait_for_all(&self, what: &[&str]) -> Duration {
         let began = Instant::now();
-        while !self.text().contains(what) {
-            assert!(began.elapsed() < Duration::from_secs(20), "never saw {what:?}:\n{}", self.text());
+        loop {
+            let text = self.text();
+            if what.iter().all(|what| text.contains(what)) {
+                break;
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "never saw {what:?}:\n{text}");
             std::thread::sleep(Duration::from_micros(200));
         }
         began.elapsed()
@@ -88,12 +102,8 @@ impl Console {
         self.child.process_id().expect("a PID")
     }
 
-    /// User and system time, in seconds.
     fn cpu(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("a living console");
-        let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
-        let ticks: u64 = fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime");
-        ticks as f64 / 100.0
+        cpu_of(self.pid())
     }
 
     fn quit(mut self) {
@@ -104,6 +114,14 @@ impl Console {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// User and system time, in seconds.
+pub(crate) fn cpu_of(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a living process");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime");
+    ticks as f64 / 100.0
 }
 
 fn percentile(mut values: Vec<f64>, share: f64) -> f64 {
@@ -133,6 +151,40 @@ fn first_frame(platform: &Platform) -> f64 {
         took
     });
     median(frames.collect())
+}
+
+/// A week of one probe in 10 s for each of a hundred services that run: until all of it is on the screen.
+pub(crate) fn week_of_history() -> Vec<Figure> {
+    let services: Vec<Service> = (0..100).map(|index| Service::new(index, Vec::new(), 0)).collect();
+    let platform = Platform::new(&services);
+    platform.must(&["platform", "start"]);
+    let layout = Layout::new(platform.services_dir());
+    let every = Duration::from_secs(10);
+    let n_samples = 7 * 24 * 360;
+    let id = |index: usize| ServiceId::new(&format!("s{index:04}")).expect("a name");
+    let (histories, first) = (Histories::new(&layout), id(0));
+    let now = SystemTime::now();
+    for i in 0..n_samples {
+        let verdict = if i % 1_000 < 5 { ProbeVerdict::Failed } else { ProbeVerdict::Passed };
+        let took = Duration::from_micros(u64::from(3_000 + i * 7_919 % 20_000));
+        let seen = Seen::Answer { verdict, took, turn: Turn::Same };
+        histories.append(&first, &Sample { at: now - every * (n_samples - i), seen }, every).expect("sample");
+    }
+    for index in 1..100 {
+        std::fs::copy(layout.history_file(&first), layout.history_file(&id(index))).expect("copy");
+    }
+    let mut frames = Vec::new();
+    for _ in 0..11 {
+        let console = Console::open(&platform);
+        console.wait_for_all(&["Running 100/100", "Uptime, 7 d"]);
+        frames.push(console.opened.elapsed().as_secs_f64() * 1e3);
+        console.quit();
+    }
+    let bytes = std::fs::metadata(layout.history_file(&first)).expect("history").len();
+    vec![
+        Figure::at_most("console, 100 services with a week of history: complete", median(frames), "ms", 100.0),
+        Figure::at_most("a week of history", bytes as f64 / 1024.0, "KiB/service", 256.0),
+    ]
 }
 
 /// A hundred services that run: first frame, keys, and half a minute of nothing.

@@ -9,10 +9,10 @@ use super::platform::Platform;
 use super::{Figure, median, program};
 
 /// Enough that starting and ending are lost in it.
-const N_LINES: u64 = 8_000_000;
+pub(crate) const N_LINES: u64 = 8_000_000;
 
 /// The length of a line of `tests/programs/service.rs --flood`.
-const LINE: u64 = 55;
+pub(crate) const LINE: u64 = 55;
 
 const RUNS: usize = 5;
 
@@ -36,27 +36,27 @@ pub(crate) fn throughput() -> Vec<Figure> {
 }
 
 /// The flooding service marks its first and its last byte, so that neither side pays for starting.
-struct Marks {
+pub(crate) struct Marks {
     dir: tempfile::TempDir,
 }
 
 impl Marks {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: tempfile::tempdir().expect("temporary directory") }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn arguments(&self) -> Vec<String> {
+    pub(crate) fn arguments(&self) -> Vec<String> {
         let mark = |name: &str| ["--ready-file".to_owned(), self.path(name).display().to_string()];
         let flood = ["--flood".to_owned(), N_LINES.to_string()];
         [mark("begun"), flood, mark("done")].concat()
     }
 
     /// From the first byte to the last.
-    fn time(&self) -> Duration {
+    pub(crate) fn time(&self) -> Duration {
         wait_for("the flood to begin", || self.path("begun").exists());
         wait_for("the flood to end", || self.path("done").exists());
         let at = |name: &str| fs::metadata(self.path(name)).and_then(|mark| mark.modified()).expect("mark");
@@ -64,7 +64,7 @@ impl Marks {
     }
 }
 
-fn wait_for(what: &str, is_there: impl Fn() -> bool) {
+pub(crate) fn wait_for(what: &str, is_there: impl Fn() -> bool) {
     let began = Instant::now();
     while !is_there() {
         assert!(began.elapsed() < Duration::from_secs(60), "waited in vain for {what}");
@@ -102,7 +102,7 @@ fn with_shim() -> (Duration, u64) {
 }
 
 /// Rotation forgets the oldest files. Of those that are left, every line must follow the one before, up to the last.
-fn missing(dir: &Path) -> u64 {
+pub(crate) fn missing(dir: &Path) -> u64 {
     let log = dir.join("flood.log");
     let rotated = (1..).map(|number| dir.join(format!("flood.log.{number}"))).take_while(|path| path.exists());
     let mut files: Vec<PathBuf> = rotated.collect();

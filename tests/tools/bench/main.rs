@@ -13,11 +13,14 @@
 )]
 
 mod console;
+#[cfg(feature = "docker")]
+mod docker;
 mod limit;
 mod logs;
 mod platform;
 mod reading;
 mod starting;
+mod supervise;
 mod watching;
 
 #[path = "../../it/support/program.rs"]
@@ -92,6 +95,13 @@ fn main() {
         ("reading: list and once", reading::list_and_once),
         ("console: idle and keys", console::idle_and_keys),
         ("console: 1000 services", console::thousand),
+        ("console: a week of history", console::week_of_history),
+        ("supervise: 100 services", supervise::hundred),
+        ("supervise: killed shims", supervise::flood),
+        #[cfg(feature = "docker")]
+        ("docker: 20 containers at once", docker::together),
+        #[cfg(feature = "docker")]
+        ("docker: 200 containers watched", docker::watched),
     ];
     for (name, scenario) in scenarios.iter().filter(|(name, _)| name.contains(&wanted)) {
         println!("── {name} (others keep {} processors busy)", others());

@@ -77,7 +77,7 @@ impl Platform {
         self.dir.path().join("services.toml")
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_provisioning"));
         command.env("PROVISIONING_SUPERVISE", "off");
         command.arg("--config").arg(self.registry()).args(words);

@@ -53,7 +53,7 @@ fn status(pid: u32, file: &str, key: &str) -> u64 {
     line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
 }
 
-fn parent(pid: u32) -> Option<u32> {
+pub(crate) fn parent(pid: u32) -> Option<u32> {
     u32::try_from(status(pid, "status", "PPid:")).ok()
 }
 
@@ -63,6 +63,11 @@ pub(crate) fn private_kib(pid: u32) -> f64 {
     (of("Private_Dirty:") + of("Private_Clean:")) as f64
 }
 
-fn wake_ups(pid: u32) -> u64 {
+/// Its share of the memory that several processes use.
+pub(crate) fn shared_fairly_kib(pid: u32) -> f64 {
+    status(pid, "smaps_rollup", "Pss:") as f64
+}
+
+pub(crate) fn wake_ups(pid: u32) -> u64 {
     status(pid, "status", "voluntary_ctxt_switches:")
 }
