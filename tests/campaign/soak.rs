@@ -51,7 +51,7 @@ pub(crate) fn run(options: &Options) -> bool {
     while begun.elapsed() < options.time() {
         n_steps += 1;
         soak.step(n_steps);
-        let is_due = n_steps % 25 == 0;
+        let is_due = n_steps.is_multiple_of(25);
         let found = soak.what_must_not_be().or_else(|| is_due.then(|| soak.what_does_not_come_to_rest()).flatten());
         if let Some(violation) = found {
             println!("\nVIOLATED after step {n_steps}: {violation}\nseed {}; the steps before it:", options.seed);
@@ -304,7 +304,10 @@ impl Soak {
         self.consoles.clear();
         // Says what is wanted of those of whom it is not certain, and gives orphans a guardian again.
         for (name, ..) in PLATFORM {
-            if self.wishes.get(name) == Some(&true) || !self.wishes.contains_key(name) && self.dice.below(2) == 0 {
+            let is_open = !self.wishes.contains_key(name);
+            let is_wanted = self.wishes.get(name) == Some(&true);
+            // What runs without anybody's wish may have lost its shim, and nobody has looked since.
+            if is_wanted || is_open && (self.dice.below(2) == 0 || !self.home.living(name).is_empty()) {
                 if let Err(said) = self.start(name) {
                     return Some(format!("{name} cannot be started: {said}"));
                 }

@@ -175,6 +175,10 @@ impl BinaryBackend {
 
     fn set_state_aside(&self, spec: &ServiceSpec) -> Result<(), BackendError> {
         let path = self.settings.layout.state_file(&spec.id);
+        // Somebody else who saw it may have been faster, and a good one stands there by now.
+        if !matches!(state_reader::read(&path), Ok(state_reader::Found::Unusable(_))) {
+            return Ok(());
+        }
         match state_reader::set_aside(&path, SystemTime::now()) {
             Ok(aside) => {
                 tracing::warn!(path = %path.display(), aside = %aside.display(), "an unusable state file was set aside");

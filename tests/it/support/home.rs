@@ -18,8 +18,8 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 /// The home. What runs in it is killed at the end.
 pub(crate) struct Home {
     dir: PathBuf,
-    /// `None` where somebody else made the home, and clears it.
-    owned: Option<TempDir>,
+    /// Removed last.
+    _owned: TempDir,
 }
 
 /// A service of the test program.
@@ -33,19 +33,7 @@ impl Home {
     /// Without a registry.
     pub(crate) fn empty() -> Self {
         let owned = tempfile::tempdir().unwrap();
-        Self { dir: owned.path().to_owned(), owned: Some(owned) }
-    }
-
-    /// With this registry.
-    pub(crate) fn of(registry: &str) -> Self {
-        let home = Self::empty();
-        fs::write(home.registry(), registry).unwrap();
-        home
-    }
-
-    /// One that somebody else made and clears.
-    pub(crate) fn at(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), owned: None }
+        Self { dir: owned.path().to_owned(), _owned: owned }
     }
 
     /// With auto-start services that append their PID to a ledger of their own when they begin, and then do as they are told.
@@ -210,9 +198,6 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        if self.owned.is_none() {
-            return;
-        }
         let _ = self.types("platform stop --force");
         for _ in 0..50 {
             let strays = self.strays();
