@@ -16,11 +16,7 @@ pub(super) async fn root_cause(needs: &[Arc<ServiceSnapshot>], probe: &dyn Probe
         return known;
     }
     let asked = needs.iter().filter(|need| need.spec.health_check.check != Check::None);
-    let answers = join_all(asked.map(|need| async move {
-        let check = &need.spec.health_check;
-        (need.id(), probe.probe(&check.check, check.timeout).await)
-    }))
-    .await;
+    let answers = join_all(asked.map(|need| async move { (need.id(), probe.probe_service(&need.spec).await) })).await;
     answers.into_iter().find_map(|(id, outcome)| match outcome {
         ProbeOutcome::Answered(report) if report.verdict == ProbeVerdict::Failed => {
             Some((id.clone(), format!("does not answer well: {}", report.message)))

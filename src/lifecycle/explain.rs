@@ -8,8 +8,8 @@ mod words;
 use std::time::{Duration, Instant};
 
 use crate::model::{
-    Check, FailureReason, HISTORY_LENGTH, Health, Intent, ProbeVerdict, RestartOnFailure, ServiceSnapshot,
-    ServiceState, Snapshot,
+    Check, Ending, FailureReason, HISTORY_LENGTH, Health, Intent, Mode, ProbeVerdict, RestartOnFailure,
+    ServiceSnapshot, ServiceState, Snapshot,
 };
 use words::{ago, in_time, plain, span};
 
@@ -40,7 +40,8 @@ pub fn explain(service: &ServiceSnapshot, snapshot: &Snapshot, now: Instant) -> 
             format!("stopping ({})", remaining(*deadline, now, "stop_timeout"))
         }
         ServiceState::Backoff { attempt, until, last } => format!(
-            "died {} ({last}); {}",
+            "{} {} ({last}); {}",
+            if *last == Ending::Unhealthy { "stopped" } else { "died" },
             ago(now.saturating_duration_since(service.entered)),
             restart(service, *attempt, *until, now)
         ),
@@ -93,8 +94,22 @@ fn running(service: &ServiceSnapshot, health: Health, snapshot: &Snapshot, now: 
         Health::Unhealthy => {
             let message = service.last_probe.as_ref().map_or("no probe passed", |probe| probe.message.as_str());
             let below = cause::below(service, snapshot, now).map(|cause| format!("; {cause}")).unwrap_or_default();
-            Some(format!("unhealthy{}: {message}{below}{next}", unhealthy_for(service)))
+            let restarting = who_restarts(service, !below.is_empty());
+            Some(format!("unhealthy{}: {message}{below}{restarting}{next}", unhealthy_for(service)))
         }
+    }
+}
+
+/// What an unhealthy service that is to be restarted waits for; nothing where it is restarted as soon as a leader has seen enough.
+fn who_restarts(service: &ServiceSnapshot, is_held_back: bool) -> &'static str {
+    match (service.spec.deployment.mode(), service.spec.startup.restart_on_failure) {
+        (_, RestartOnFailure::Never | RestartOnFailure::UpTo { max_restarts: 0 }) => "",
+        (Mode::Kubernetes, RestartOnFailure::UpTo { .. }) => "; restarting it is left to Kubernetes",
+        (Mode::Remote, RestartOnFailure::UpTo { .. }) => "; nothing here can restart a remote endpoint",
+        (Mode::Binary | Mode::Docker | Mode::DockerCompose, RestartOnFailure::UpTo { .. }) if is_held_back => {
+            "; it is not restarted while that is so"
+        }
+        (Mode::Binary | Mode::Docker | Mode::DockerCompose, RestartOnFailure::UpTo { .. }) => "",
     }
 }
 
@@ -119,6 +134,7 @@ fn failed(service: &ServiceSnapshot, reason: &FailureReason, snapshot: &Snapshot
             let below = cause::below(service, snapshot, now).map(|cause| format!("; {cause}")).unwrap_or_default();
             return format!("cannot be reached{length}: {why}{below}");
         }
+        (FailureReason::GaveUp { ending: Ending::Unhealthy, .. }, _) => "; a start begins anew",
         (FailureReason::CouldNotStart(_) | FailureReason::GaveUp { .. }, _) => "",
         (FailureReason::Died { .. }, RestartOnFailure::Never) => "; restart_on_failure is off",
         (FailureReason::Died { .. }, RestartOnFailure::UpTo { .. }) => "; nothing will restart it",

@@ -6,8 +6,8 @@ use crate::graph::fixture::{ids, service};
 use crate::lifecycle::fixture::{backoff, failed, instance, running, service_in, snapshot, starting, stopping};
 use crate::model::history::Turn;
 use crate::model::{
-    Check, Ending, FailureReason, Health, HealthHistory, Intent, ProbeReport, ProbeVerdict, RestartOnFailure, Sample,
-    ServiceSnapshot, ServiceState,
+    Check, Deployment, Ending, FailureReason, Health, HealthHistory, Intent, ProbeReport, ProbeVerdict, RemoteSpec,
+    RestartOnFailure, Sample, ServiceSnapshot, ServiceState,
 };
 
 const REFUSED: &str = "HTTP request to http://localhost:9080/health failed: connection refused";
@@ -177,9 +177,9 @@ fn services_that_wait_for_each_other_end_the_sentence() {
 fn an_illness_names_the_dependency_that_is_down() {
     let now = Instant::now();
     let said = |base, root| sentence(unwell(now, 1), base, root, now).unwrap();
-    assert!(said(failed(), running(now)).ends_with("; base, which it needs, failed: exited with code 7 after 3 s"));
+    assert!(said(failed(), running(now)).contains("; base, which it needs, failed: exited with code 7 after 3 s"));
     let ill = ServiceState::Running { instance: instance(), since: now, health: Health::Unhealthy };
-    assert!(said(ill, ServiceState::Stopped).ends_with("; root, which base needs, is stopped"));
+    assert!(said(ill, ServiceState::Stopped).contains("; root, which base needs, is stopped"));
     assert!(said(running(now), ServiceState::Stopped).ends_with("connection refused"), "base is well without root");
 }
 
@@ -201,4 +201,31 @@ fn text_from_outside_stays_on_one_line_and_reaches_no_terminal() {
     let now = Instant::now();
     let state = ServiceState::Unknown { reason: "bad\u{1b}[2J\r\n\u{9b}text\n".to_owned() };
     check(app(state, now), Some("state unknown: bad [2J text"));
+}
+
+#[test]
+fn what_is_unhealthy_says_who_restarts_it_or_why_nobody_does() {
+    let now = Instant::now();
+    let gave_up = FailureReason::GaveUp { ending: Ending::Unhealthy, restarts: 3 };
+    let failed_so = app(ServiceState::Failed { reason: gave_up }, now);
+    let sentence_of = |app, base| sentence(app, base, running(now), now).unwrap();
+    let given_up = sentence_of(failed_so, running(now));
+    assert_eq!(given_up, "failed 3 s ago: was unhealthy; restarted 3 times, then given up; a start begins anew");
+    let pause = ServiceState::Backoff { attempt: 1, until: now, last: Ending::Unhealthy };
+    assert_eq!(sentence_of(app(pause, now), running(now)), "stopped 3 s ago (was unhealthy); restart 1 of 5 now");
+    let held_back = sentence_of(unwell(now, 1), failed());
+    assert!(
+        held_back.ends_with(
+            "base, which it needs, failed: exited with code 7 after 3 s; it is not restarted while that is so"
+        ),
+        "{held_back}"
+    );
+    let mut elsewhere = unwell(now, 1);
+    let mut spec = elsewhere.spec.as_ref().clone();
+    let endpoint = "http://localhost:9080".to_owned();
+    spec.deployment =
+        Deployment::Remote(RemoteSpec { endpoint, tls_enabled: false, auth_token_path: None, ca_path: None });
+    elsewhere.spec = Arc::new(spec);
+    let said = sentence_of(elsewhere, running(now));
+    assert!(said.ends_with("; nothing here can restart a remote endpoint"), "{said}");
 }

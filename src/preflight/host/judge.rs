@@ -58,7 +58,7 @@ fn state(survey: &Survey) -> HostFinding {
     match &survey.state.problem {
         None => passed(Topic::StateDirectory, format!("State directory: {path}")),
         Some((problem, remedy)) => {
-            failed(Topic::StateDirectory, format!("State directory cannot be used: {path}: {problem}"), remedy)
+            failed(Topic::StateDirectory, format!("State directory cannot be used: {problem}"), remedy)
         }
     }
 }

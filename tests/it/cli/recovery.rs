@@ -180,3 +180,21 @@ fn what_is_unhealthy_because_of_a_dependency_is_not_restarted_and_the_dependency
     wait_until("web is restarted", || n_runs(&home, "web") == 2);
     assert_eq!(n_runs(&home, "base"), 1);
 }
+
+#[test]
+fn what_waited_in_vain_for_a_dependency_is_started_when_that_is_well() {
+    let base = Part { name: "base", startup: "", ..Part::default() };
+    let home = home(&[base, Part { dependencies: "\"base\"", ..Part::default() }]);
+    set_well(&home, "base", false);
+    assert_eq!(home.types("services start web").code, Some(1), "base is not ready in time");
+    let status = state(&home, "web");
+    assert_eq!(status["service"]["status"], "stopped", "{status:#}");
+    let mut monitor = Monitor::of(&home);
+    monitor.says("web: Not running");
+    assert_eq!(n_runs(&home, "web"), 0);
+    set_well(&home, "base", true);
+    monitor.says("✅ web");
+    assert_eq!(n_runs(&home, "web"), 1);
+    assert!(timeline(&home).contains("\"actor\":\"recovery\",\"what\":\"start requested"), "{}", timeline(&home));
+    assert!(!home.path(".provisioning/services/state/web.owed").exists(), "a debt is paid once");
+}

@@ -82,7 +82,7 @@ fn a_full_disk_fails_and_a_nearly_full_one_warns() {
 fn a_state_directory_that_cannot_be_used_brings_its_own_remedy() {
     check(
         |s| s.state.problem = Some(("/x belongs to user 7".into(), "run this as its owner".into())),
-        "Failed state directory: State directory cannot be used: /home/u/.provisioning/services: /x belongs to user 7 => run this as its owner",
+        "Failed state directory: State directory cannot be used: /x belongs to user 7 => run this as its owner",
     );
 }
 
