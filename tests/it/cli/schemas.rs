@@ -145,6 +145,7 @@ fn what_is_printed_is_what_the_schemas_say_and_no_schema_is_left_out() {
     each("readiness", "services readiness --json");
 
     each("supervise", "supervise status --json");
+    each("history", "services history orchestrator --json");
 
     let events = home.types("events --json").out;
     assert!(events.lines().count() > 3);
