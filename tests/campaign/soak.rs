@@ -185,6 +185,8 @@ impl Soak {
                 if self.shim(name).is_some() && self.wishes.get(name) == Some(&true) {
                     drop(std::fs::write(path, "{\"schema\":1,"));
                     drop(self.home.types(&format!("services start {name} --timeout 20")));
+                    // It may have been between two runs, and then a start brings up what it needs.
+                    self.may_have_been_started(name);
                 }
             }
             14 => {

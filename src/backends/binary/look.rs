@@ -235,7 +235,13 @@ impl BinaryBackend {
             lock::file_identity(&layout.shim_lock_file(id))
                 .is_some_and(|(device, inode)| process::lock_taker(stat.pid, device, inode).is_some())
         };
-        let shim = holders.iter().map(|holder| &holder.stat).find(|stat| is_shim(stat));
+        let shim = holders.iter().map(|holder| &holder.stat).find(|stat| is_shim(stat)).cloned();
+        // One that took an orphan over holds its own lock alone, since the orphan holds the service's.
+        let shim = shim.or_else(|| {
+            let (device, inode) = lock::file_identity(&layout.shim_lock_file(id))?;
+            let holders = process::lock_holders(device, inode).into_iter().map(|holder| holder.stat);
+            holders.into_iter().find(|stat| self.is_shim_program(stat.pid))
+        });
         // A service leads a group in the session of its shim. That tells it from the starter, which took the lock itself, from a
         // copy of the starter that is about to become a shim (in the starter's group), and from a shim (which leads its session).
         let service = holders
@@ -244,7 +250,7 @@ impl BinaryBackend {
             .map(|holder| &holder.stat)
             .filter(|stat| stat.group == stat.pid && stat.session != stat.pid)
             .min_by_key(|stat| stat.start_ticks);
-        look.shim = shim.map(|stat| self.era.identity(stat));
+        look.shim = shim.map(|stat| self.era.identity(&stat));
         look.service = service.map(|stat| self.era.identity(stat));
     }
 

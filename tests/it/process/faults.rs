@@ -97,6 +97,26 @@ async fn an_orphan_that_dies_untended_ended_without_a_witness() {
 }
 
 #[tokio::test]
+async fn the_shim_that_took_an_orphan_over_writes_a_lost_state_again_and_can_be_told_to_stop() {
+    let home = Home::new();
+    let spec = service("a", &[]);
+    for is_lost_before_stop in [false, true] {
+        let pid = home.start(&spec).await.expect("starts").instance.pid();
+        kill("-9", home.shim_pid(&spec));
+        home.until(&spec, "an orphan", is_orphan).await;
+        home.backend.tend(&spec).await.expect("tended");
+        let path = home.layout.state_file(&spec.id);
+        std::fs::write(&path, "{").expect("write");
+        if !is_lost_before_stop {
+            assert_eq!(home.start(&spec).await.expect("found").instance.pid(), pid);
+            home.until_true("written again", || std::fs::read_to_string(&path).is_ok_and(|text| text.len() > 1)).await;
+        }
+        home.stop(&spec, StopHow::Ask).await.expect("stops");
+        assert_eq!(home.strays(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
 async fn what_is_left_of_a_service_whose_shim_was_killed_with_it_goes_when_it_is_stopped() {
     let home = Home::new();
     let bystander = super::Bystander::new();
