@@ -91,9 +91,8 @@ pub(crate) fn of_request(error: &reqwest::Error, host: &str) -> Cause {
     }
 }
 
-#[cfg(feature = "tls")]
 /// What to do about a certificate that was not believed, or a server that speaks no TLS.
-#[cfg(feature = "tls")]
+#[cfg(feature = "remote")]
 pub(crate) fn doubt(error: &reqwest::Error) -> Option<&'static str> {
     use rustls::{CertificateError as Certificate, Error as Tls};
 

@@ -11,6 +11,10 @@ mod token;
 #[cfg(feature = "tls")]
 mod trust;
 
-pub(crate) use access::{Access, is_same_origin, without_credentials};
+#[cfg(feature = "remote")]
+pub(crate) use access::is_same_origin;
+pub(crate) use access::{Access, without_credentials};
 pub(crate) use clients::Clients;
-pub(crate) use request::{Refused, read_politely};
+#[cfg(feature = "remote")]
+pub(crate) use request::Refused;
+pub(crate) use request::read_politely;

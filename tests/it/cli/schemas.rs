@@ -24,6 +24,7 @@ fn faults(schema: &Value, value: &Value, root: &Value, at: &str, found: &mut Vec
                     "null" => value.is_null(),
                     "boolean" => value.is_boolean(),
                     "integer" => value.is_u64() || value.is_i64(),
+                    "number" => value.is_number(),
                     "string" => value.is_string(),
                     "array" => value.is_array(),
                     "object" => value.is_object(),
