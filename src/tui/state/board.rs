@@ -16,6 +16,9 @@ pub(crate) struct BoardState {
     /// Indices into the snapshot's services, by category in order of first appearance, then registry order.
     pub(crate) listed: Vec<usize>,
     pub(crate) selected: Option<ServiceId>,
+    /// Whether the person has done anything yet. Until then the first row is selected: services come in as they are looked at, and which of
+    /// them came first means nothing.
+    pub(crate) is_in_use: bool,
     /// Those that actions are for, when there are any, whether they are listed or not.
     pub(crate) marked: HashSet<ServiceId>,
     /// Where the selected service was last, for when it goes away.
@@ -54,6 +57,7 @@ impl BoardState {
             self.listed.extend(of_category.filter(|(_, it)| filter.matches(it)).map(|(index, _)| index));
         }
         match self.place(snapshot) {
+            _ if !self.is_in_use => self.select_place(0, snapshot),
             Some(place) => self.last_place = place,
             None => self.select_place(self.last_place, snapshot),
         }

@@ -53,6 +53,19 @@ fn services_of_one_category_stand_together_in_order_of_its_first_appearance() {
 }
 
 #[test]
+fn the_first_service_is_selected_whichever_is_looked_at_first_until_the_person_does_something() {
+    let mut console = Console::demo(80, 24);
+    let all = console.state.snapshot.services.clone();
+    console.publish(|snapshot| snapshot.services = vec![all[3].clone()]);
+    assert_eq!(console.selected(), "gitea");
+    console.publish(|snapshot| snapshot.services = all[1..].to_vec());
+    assert_eq!(console.selected(), "control-center");
+    console.press("2");
+    console.publish(|snapshot| snapshot.services = all);
+    assert_eq!(console.selected(), "control-center", "what was looked at stays");
+}
+
+#[test]
 fn the_selection_stays_with_its_service_when_others_appear() {
     let mut console = Console::demo(80, 24);
     console.press("jjj");

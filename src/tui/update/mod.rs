@@ -29,6 +29,7 @@ pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Eff
     let selected_before = state.board.selected.clone();
     let mut effects = match event {
         Event::KeyPressed(key) => {
+            state.board.is_in_use = true;
             state.wish_redraw(Redraw::AtOnce);
             keys::pressed(state, key)
         }
@@ -38,7 +39,10 @@ pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Eff
             palette::paste(state, &text);
             Vec::new()
         }
-        Event::MouseUsed(mouse) => mouse::used(state, mouse),
+        Event::MouseUsed(mouse) => {
+            state.board.is_in_use = true;
+            mouse::used(state, mouse)
+        }
         Event::Resized(size) => {
             state.size = size;
             state.wish_redraw(Redraw::AtOnce);
