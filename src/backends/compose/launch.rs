@@ -38,13 +38,15 @@ impl ComposeBackend {
         let refused = |refusal: Refusal| refusal.into_error(&tried);
         let (record, _) = self.records.read(&spec.id);
         let record = record.as_deref();
-        let located = self.locate(compose, record).await.map_err(refused)?;
+        let mut located = self.locate(compose, record).await.map_err(refused)?;
         if located.is_running() {
             let is_leaving = |it: &Container| record.is_some_and(|record| containers::is_told_to_stop(record, it));
             if !located.containers.iter().any(is_leaving) {
                 for paused in located.containers.iter().filter(|it| it.status == Status::PAUSED) {
                     self.engine.unpause(&paused.id).await.map_err(refused)?;
                 }
+                // An `up` that was killed late has made the new one run, and not yet removed the old one.
+                self.remove_replaced(&mut located).await.map_err(refused)?;
                 let located = match &located.place {
                     // Some of several are down: Compose completes them.
                     Some(place) if !located.is_former() && !located.containers.iter().all(Container::is_running) => {

@@ -50,7 +50,7 @@ fn a_start_that_is_killed_with_its_compose_at_any_moment_is_completed_by_the_nex
     let Some(it) = Fixture::new(GOOD) else { return };
     let commands = Commands::new(&it, std::env::var_os("PATH").expect("PATH"));
     // The first makes a container; the others replace one whose definition has changed, which takes Compose several steps.
-    for (round, moment) in [300, 0, 500].map(Duration::from_millis).into_iter().enumerate() {
+    for (round, moment) in [300, 0, 500, 700, 900].map(Duration::from_millis).into_iter().enumerate() {
         it.write(&it.definition("app", GOOD, &format!("    labels: [\"round={round}\"]\n")));
         let mut starting = commands.command("services start web").spawn().expect("spawn");
         let mut killed = Vec::new();
