@@ -63,7 +63,10 @@ impl BinaryBackend {
         let mut pause = FIRST_PAUSE;
         loop {
             let lock = lock::try_lock(&path).map_err(|error| transient(path.display(), &error))?;
-            let look = self.look(&spec.id)?;
+            let look = match &lock {
+                Some(_) => self.look_locked(&spec.id)?,
+                None => self.look(&spec.id)?,
+            };
             if !look.left_behind.is_empty() {
                 return Err(left_behind(&spec.id, &look.left_behind));
             }

@@ -88,6 +88,15 @@ impl Look {
     }
 }
 
+/// Who may hold the lock of a service that is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lock {
+    /// Whoever looks: nobody else holds it.
+    Ours,
+    /// Perhaps somebody.
+    Anybodys,
+}
+
 impl BinaryBackend {
     /// Looks until the picture is not one of a change under way, for a short while at most. Cancel safe.
     /// What runs although it was started from another specification than the one with this hash says so in its notes.
@@ -125,12 +134,24 @@ impl BinaryBackend {
 
     /// One look. Reads only.
     pub(super) fn look(&self, id: &ServiceId) -> Result<Look, BackendError> {
+        self.look_as(id, Lock::Anybodys)
+    }
+
+    /// One look by whoever holds the service's lock, so that nobody else has to be looked for who might.
+    pub(super) fn look_locked(&self, id: &ServiceId) -> Result<Look, BackendError> {
+        self.look_as(id, Lock::Ours)
+    }
+
+    fn look_as(&self, id: &ServiceId, lock: Lock) -> Result<Look, BackendError> {
         let path = self.settings.layout.state_file(id);
         let found = state_reader::read(&path).map_err(|error| transient(path.display(), &error))?;
         let mut look = Look::nothing();
         match found {
             Found::Nothing => {
-                self.look_without_record(id, &mut look);
+                match lock {
+                    Lock::Anybodys => self.look_without_record(id, &mut look),
+                    Lock::Ours => {}
+                }
                 if look.knows_nothing() && !self.settings.layout.complete_marker().exists() {
                     look = self.look_for_lost(id);
                 }
