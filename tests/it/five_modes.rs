@@ -8,6 +8,7 @@
 //! ```
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -154,6 +155,20 @@ impl Platform {
     }
 
     #[track_caller]
+    /// Where `PROVISIONING_TEST_HOLD` names a file, writes to it how to open a console here, and goes on when it is removed: for
+    /// `screenshots/five-modes-140x45.png`.
+    fn is_held_for_a_picture(&self) {
+        let Some(file) = std::env::var_os("PROVISIONING_TEST_HOLD") else { return };
+        let command = self.command("");
+        let set = command.get_envs().filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)));
+        let words: Vec<String> = set.map(|(name, value)| format!("{name}={value}")).collect();
+        let registry = self.home.registry().display().to_string();
+        std::fs::write(&file, format!("{} {registry}\n", words.join(" "))).unwrap();
+        while Path::new(&file).exists() {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    }
+
     fn everything_runs(&self) {
         let runs = self.runs();
         assert!(runs.iter().all(Option::is_some), "{runs:?}");
@@ -234,6 +249,7 @@ fn five_modes_are_started_broken_mended_and_stopped_by_commands() {
 
     it.breaks();
     it.until(["failed", "failed", "running", "running", "failed"]);
+    it.is_held_for_a_picture();
     let told = it.says(0, "services status auth");
     assert!(told.contains("cannot be reached: connection refused"), "{told}");
     let told = it.says(0, "services status db");
