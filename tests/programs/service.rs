@@ -1,6 +1,6 @@
 //! A service to test with: does what its arguments say, in their order. Std only; compiled once by `support::program`.
 //!
-//! `--ledger FILE` appends its PID; `--ready-file FILE` makes a file; `--after-ms N` waits; `--port N` listens; `--flood N` prints N
+//! `--ledger FILE` appends its PID and when it began; `--ready-file FILE` makes a file; `--after-ms N` waits; `--port N` listens; `--flood N` prints N
 //! numbered lines; `--trickle N` does so with pauses, `--tick N` with one a line; `--print TEXT`; `--print-env NAME`; `--show FILE` writes what it inherited; `--spawn-child` starts a copy of itself that
 //! waits for ever; `--daemonize FILE` leaves a grandchild of another session behind, its PID in FILE; `--run-sh LINE` runs a shell line;
 //! `--public-port N` listens on every address; `--end-on-term` exits with 0 on SIGTERM, which the first process of a container ignores
@@ -21,7 +21,7 @@ fn main() {
         match argument.as_str() {
             "--ledger" => {
                 let mut ledger = OpenOptions::new().append(true).create(true).open(value()).expect("ledger");
-                ledger.write_all(format!("{}\n", std::process::id()).as_bytes()).expect("ledger");
+                ledger.write_all(format!("{} {}\n", std::process::id(), began()).as_bytes()).expect("ledger");
             }
             "--ready-file" => drop(File::create(value()).expect("ready file")),
             "--after-ms" => std::thread::sleep(Duration::from_millis(value().parse().expect("number"))),
@@ -130,4 +130,11 @@ fn show(file: &str) {
     let aside = format!("{file}.new");
     fs::write(&aside, text).expect("write");
     fs::rename(aside, file).expect("rename");
+}
+
+/// When this process began, in the kernel's ticks since the boot: with the PID, it tells it from any other (proc_pid_stat(5), field 22).
+fn began() -> String {
+    let stat = fs::read_to_string("/proc/self/stat").expect("stat");
+    let after_name = stat.rsplit(") ").next().expect("fields");
+    after_name.split(' ').nth(19).expect("start time").to_owned()
 }

@@ -64,7 +64,8 @@ impl Home {
 
     /// The PIDs of all runs of services that were given this ledger.
     pub(crate) fn ledger(&self) -> Vec<u32> {
-        self.text("ledger").lines().map(|line| line.parse().expect("pid")).collect()
+        let pid = |line: &str| line.split(' ').next().and_then(|pid| pid.parse().ok()).expect("pid");
+        self.text("ledger").lines().map(pid).collect()
     }
 
     pub(crate) fn record(&self, spec: &ServiceSpec) -> Option<state::ServiceRecord> {

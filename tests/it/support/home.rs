@@ -183,7 +183,14 @@ impl Home {
     /// The processes of a service that live, of all that ever began.
     pub(crate) fn living(&self, service: &str) -> Vec<u32> {
         let ledger = fs::read_to_string(self.ledger(service)).unwrap_or_default();
-        ledger.lines().map(|line| line.parse().unwrap()).filter(|pid| is_alive(*pid)).collect()
+        // PIDs are given out again, so the moment at which each began has to be the same too.
+        let is_it = |pid: u32, began: &str| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.rsplit(") ").next().and_then(|fields| fields.split(' ').nth(19)) == Some(began)
+        };
+        let entries = ledger.lines().filter_map(|line| line.split_once(' '));
+        let entries = entries.map(|(pid, began)| (pid.parse().unwrap(), began));
+        entries.filter(|(pid, began)| is_alive(*pid) && is_it(*pid, began)).map(|(pid, _)| pid).collect()
     }
 
     /// All that a service's log files hold, oldest first.
