@@ -55,8 +55,8 @@ const SHOTS: [Shot; 2] = [
         columns: 120,
         rows: 40,
         keys: "jjj",
-        fact: "gitea is selected and has its bad spell",
-        shows: |screen| row_shows(screen, "gitea", |row| row.contains("running") && row.contains('\u{274c}')),
+        fact: "gitea is selected and has, or had, its bad spell: whoever leads may have restarted it by then",
+        shows: |screen| row_shows(screen, "gitea", |row| row.contains('\u{274c}') || row.contains('\u{2717}')),
     },
 ];
 
