@@ -2,7 +2,6 @@
 
 use std::fs::DirBuilder;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,6 +10,7 @@ use std::time::Duration;
 use super::registry::{N_PORTS, registry_text};
 use super::sweeper;
 use super::watch::Console;
+use crate::host::free_ports;
 
 /// What every home's name begins with: only such a directory is ever removed.
 const PREFIX: &str = "provisioning-demo-";
@@ -144,7 +144,7 @@ fn furnish(home: &Path, program: &Path) -> Result<Child, HomeError> {
     let link = home.join("provisioning-tui");
     std::os::unix::fs::symlink(program, &link).map_err(in_home(link.clone()))?;
     let console = Console::this().map_err(again)?;
-    let ports = free_ports().map_err(HomeError::Port)?;
+    let ports = free_ports::<N_PORTS>().map_err(HomeError::Port)?;
     let text = registry_text(&link, &ports, console).map_err(|_| {
         again(io::Error::new(io::ErrorKind::InvalidInput, "the temporary directory is not Unicode text"))
     })?;
@@ -159,18 +159,6 @@ fn furnish(home: &Path, program: &Path) -> Result<Child, HomeError> {
         .stderr(Stdio::null())
         .spawn()
         .map_err(again)
-}
-
-/// Ports that are free at this moment, all different: each is held until the last is found.
-fn free_ports() -> io::Result<[u16; N_PORTS]> {
-    let mut held = Vec::with_capacity(N_PORTS);
-    let mut ports = [0; N_PORTS];
-    for port in &mut ports {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        *port = listener.local_addr()?.port();
-        held.push(listener);
-    }
-    Ok(ports)
 }
 
 #[cfg(test)]

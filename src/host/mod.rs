@@ -2,6 +2,7 @@
 //! only; holds no policy and calls no program of its own accord: `group` is for those that do.
 
 pub mod descriptors;
+mod free_ports;
 pub mod group;
 mod names;
 mod ports;
@@ -10,5 +11,6 @@ mod survey;
 mod system;
 pub mod usage;
 
+pub use free_ports::free_ports;
 pub use survey::Places;
 pub use system::System;

@@ -17,7 +17,10 @@ const BLOCK: u64 = 32 * 1024;
 pub const MAX_LINE: usize = 2 * BLOCK as usize;
 
 /// How many rotated files are looked for.
-const MAX_ROTATED: u32 = 1000;
+pub(super) const MAX_ROTATED: u32 = 1000;
+
+/// How many numbers in a row may be missing among them: a shift that is under way leaves one, and one more may open behind the look.
+pub(super) const MAX_GAP: u32 = 2;
 
 /// A line, or a piece of one, as it stands in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -265,23 +268,32 @@ pub(super) fn tail_from(file: &LogFile, end: u64, path: &Path, n_lines: usize) -
     Ok(lines)
 }
 
-/// The last lines of the rotated files. `seen` may have been rotated just now, and is not read twice.
+/// The last lines of the rotated files. `seen` may have been rotated just now, and is not read twice, nor is one that is shifted meanwhile.
 fn older_lines(path: &Path, seen: Option<(u64, u64)>, n_lines: usize) -> io::Result<Vec<Line>> {
     let mut parts = Vec::new();
+    let mut read = Vec::new();
     let mut n_missing = n_lines;
+    let mut gap = 0;
     for number in 1..=MAX_ROTATED {
-        if n_missing == 0 {
+        if n_missing == 0 || gap > MAX_GAP {
             break;
         }
-        let Ok(file) = LogFile::open(&rotated(path, number)) else { break };
-        if seen == Some(file.identity()?) {
+        let Ok(file) = LogFile::open(&rotated(path, number)) else {
+            gap += 1;
+            continue;
+        };
+        gap = 0;
+        let identity = file.identity()?;
+        if seen == Some(identity) {
+            // What was read so far is newer than what was seen.
             parts.clear();
             n_missing = n_lines;
-            continue;
+        } else if !read.contains(&identity) {
+            read.push(identity);
+            let part = file.backward(u64::MAX, n_missing)?;
+            n_missing -= part.len();
+            parts.push(part);
         }
-        let part = file.backward(u64::MAX, n_missing)?;
-        n_missing -= part.len();
-        parts.push(part);
     }
     Ok(parts.into_iter().rev().flatten().collect())
 }
@@ -335,6 +347,11 @@ mod tests {
         assert_eq!(tail(&fixture.path, 100).unwrap().len(), 5);
         fs::remove_file(&fixture.path).unwrap();
         assert_eq!(texts(&tail(&fixture.path, 1).unwrap()), ["four"]);
+        // In the middle of a shift.
+        fs::rename(rotated(&fixture.path, 1), rotated(&fixture.path, 3)).unwrap();
+        fs::rename(rotated(&fixture.path, 2), rotated(&fixture.path, 5)).unwrap();
+        fs::write(&fixture.path, "five\n").unwrap();
+        assert_eq!(texts(&tail(&fixture.path, 4).unwrap()), ["two", "three", "four", "five"]);
     }
 
     #[test]

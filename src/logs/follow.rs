@@ -3,14 +3,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::file::{self, Line, LineEnd, LogFile, MAX_LINE};
+use super::file::{self, Line, LineEnd, LogFile, MAX_GAP, MAX_LINE, MAX_ROTATED};
 use super::inotify::Watch;
 
 /// The most that one batch reads, in bytes: a flood comes in many batches, and whoever draws gets a turn between them.
 const BATCH: usize = 256 * 1024;
 
-/// How many rotated files are looked at for the one that was being read.
-const MAX_ROTATED: u32 = 1000;
+/// How often is looked for the successor of a file that is shifted again and again meanwhile.
+const MAX_LOOKS: u32 = 100;
 
 /// Where following begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,26 +145,58 @@ impl Follower {
 
     /// The file that came after the one being read: the next newer of the rotated ones, so that nothing is lost when rotation is faster
     /// than we are, else the one that has the name now. `None` while the one being read has the name, or nobody has.
+    ///
+    /// Files are shifted while this looks, the oldest first, each by one and upwards only. So a file that has the same place before and
+    /// after its neighbour was opened had that neighbour all the time; a place that is empty belongs to a shift that is under way, or was
+    /// interrupted, and the neighbour is the next one below.
     fn successor(&self) -> io::Result<Option<LogFile>> {
         let Some(reading) = &self.reading else { return Ok(None) };
         let identity = reading.log.identity()?;
-        let Some(current) = open_if_there(&self.path)? else { return Ok(None) };
-        if current.identity()? == identity {
-            return Ok(None);
-        }
-        for number in 1..=MAX_ROTATED {
-            match file::rotated(&self.path, number).symlink_metadata() {
-                Ok(metadata) if file::identity_of(&metadata) == identity => {
-                    if number == 1 {
-                        break;
-                    }
-                    return open_if_there(&file::rotated(&self.path, number - 1));
-                }
-                Ok(_) => {}
-                Err(_) => break,
+        for _ in 0..MAX_LOOKS {
+            let place = match self.place(identity) {
+                Some(0) => return Ok(None),
+                Some(place) => place,
+                // Removed, or moved to where nobody looks: nothing says what came between.
+                None => return open_if_there(&self.path),
+            };
+            let below = (0..place).rev().find_map(|number| {
+                let log = open_if_there(&self.at(number)).transpose()?;
+                Some((number, log))
+            });
+            let Some((neighbour, log)) = below else { return Ok(None) };
+            let log = log?;
+            let is_still_next = self.is_at(place, identity)
+                && self.is_at(neighbour, log.identity()?)
+                && (neighbour + 1..place).all(|number| self.at(number).symlink_metadata().is_err());
+            if is_still_next {
+                return Ok(Some(log));
             }
         }
-        Ok(Some(current))
+        // Whoever shifts that often is heard again.
+        Ok(None)
+    }
+
+    /// The number of the rotated file that this is; 0 for the one that has the name.
+    fn place(&self, identity: (u64, u64)) -> Option<u32> {
+        let mut gap = 0;
+        for number in 0..=MAX_ROTATED {
+            match self.at(number).symlink_metadata() {
+                Ok(metadata) if file::identity_of(&metadata) == identity => return Some(number),
+                Ok(_) => gap = 0,
+                Err(_) if gap == MAX_GAP => return None,
+                Err(_) => gap += 1,
+            }
+        }
+        None
+    }
+
+    fn at(&self, number: u32) -> PathBuf {
+        if number == 0 { self.path.clone() } else { file::rotated(&self.path, number) }
+    }
+
+    fn is_at(&self, number: u32, identity: (u64, u64)) -> bool {
+        let metadata = self.at(number).symlink_metadata();
+        metadata.is_ok_and(|metadata| file::identity_of(&metadata) == identity)
     }
 }
 

@@ -243,6 +243,20 @@ async fn a_line_without_end_comes_in_pieces() {
     assert_eq!(n_bytes, 5 * MAX_LINE + 10);
 }
 
+/// What a reader sees that looks while files are shifted, or after whoever shifted them was killed.
+#[tokio::test]
+async fn a_shift_that_is_under_way_hides_no_file() {
+    let service = Service::with("one\n");
+    let mut follower = service.follow(StartAt::Offset(0));
+    expect(&mut follower, &["one"]).await;
+    let place = |number| rotated(&service.path, number);
+    fs::rename(&service.path, place(5)).unwrap();
+    fs::write(place(3), "two\n").unwrap();
+    fs::write(place(2), "three\n").unwrap();
+    fs::write(&service.path, "four\n").unwrap();
+    expect(&mut follower, &["two", "three", "four"]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_with_rotations_arrives_whole_and_in_order() {
     let service = Service::with("");

@@ -9,6 +9,7 @@ use super::guests::Guests;
 use super::{Setup, Stage};
 use crate::demo::cast::{self, Protocol};
 use crate::demo::watch::Console;
+use crate::host::free_ports;
 
 /// No fact that is waited for takes longer.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -46,7 +47,8 @@ fn play(name: &str, port: u16) -> Playing {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    let [port] = free_ports().unwrap();
+    port
 }
 
 impl Playing {

@@ -119,7 +119,8 @@ impl Drop for Fixture {
 }
 
 fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).expect("bind").local_addr().expect("address").port()
+    let [port] = provisioning::host::free_ports().expect("a port");
+    port
 }
 
 const GOOD: [&str; 3] = ["--end-on-term", "--print", "ready"];
