@@ -31,6 +31,9 @@ const READINESS_PROBES_PER_SECOND: u32 = 5_000;
 /// directories, and more at once only wait for each other.
 const LAUNCHES_PER_PROCESSOR: usize = 2;
 
+/// When a guardian that could not be replaced is tried to be replaced again.
+const TEND_AGAIN: Duration = Duration::from_secs(1);
+
 /// The least that are launched at once, since a launch also waits: for the disk, and for another copy of the tool.
 const MIN_LAUNCHES_AT_ONCE: usize = 4;
 
@@ -491,6 +494,8 @@ impl Actor {
                 self.tasks.spawn(async move {
                     if let Err(error) = backend.tend(&spec).await {
                         tracing::warn!(service = %spec.id, %error, "the guardian could not be replaced");
+                        // What stands in the way may stay there.
+                        tokio::time::sleep(TEND_AGAIN).await;
                     }
                     hint.notify_one();
                     Input::Tick

@@ -351,6 +351,7 @@ impl Drive {
         }
         match end {
             StartEnd::AlreadyRunning(instance) => {
+                self.tend(id).await;
                 self.tell_found_running(id, instance);
                 self.ended.insert(id.clone(), End::AlreadyRunning);
             }
@@ -393,6 +394,14 @@ impl Drive {
             for skipped in self.skip_what_needs_the_failed() {
                 self.order(&skipped, Order::AbandonStart).await;
             }
+        }
+    }
+
+    /// Whoever asks for a start of what runs finds it looked after when that is answered, also where this engine ends with the answer.
+    async fn tend(&self, id: &ServiceId) {
+        let Some(spec) = self.service(id).map(|service| Arc::clone(&service.spec)) else { return };
+        if let Err(error) = self.on.ports.backend.tend(&spec).await {
+            tracing::warn!(service = %spec.id, %error, "the guardian could not be replaced");
         }
     }
 

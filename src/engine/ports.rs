@@ -72,7 +72,8 @@ pub trait Backend: Send + Sync {
     fn stop<'a>(&'a self, spec: &'a ServiceSpec, how: StopHow, grace: Duration)
     -> BoxFuture<'a, Result<(), StopError>>;
 
-    /// Makes sure that an instance which lost its guardian (a killed shim) has one again. Nothing to do for others.
+    /// Makes sure that an instance which lost its guardian (a killed shim) has one again, and that a start which was killed late is
+    /// completed. Nothing to do for others, which costs next to nothing.
     ///
     /// # Errors
     /// When the guardian cannot be replaced; the instance is untouched.

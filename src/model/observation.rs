@@ -76,12 +76,14 @@ pub enum Serves {
     No,
 }
 
-/// Whether the one that watches over an instance (the shim of a binary-mode service) lives.
+/// Whether an instance is looked after as it was left: by the one that watches over it (the shim of a binary-mode service), and by a start
+/// that was not killed half-way (of Compose).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guardian {
     /// It does, or none is needed.
     Alive,
-    /// It was killed: output is kept in the FIFO, but nobody would restart the service. Or what it had written down was lost.
+    /// It was killed: output is kept in the FIFO, but nobody would restart the service. Or what it had written down was lost, or what had to
+    /// be done was left undone.
     Gone,
 }
 

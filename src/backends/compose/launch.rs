@@ -12,8 +12,9 @@ use super::place::{Located, absolute, number};
 use super::{ComposeBackend, compose_spec};
 use crate::backends::containers::{self, Container, NotGone, Refusal};
 use crate::engine::ports::{BackendError, ErrorKind};
-use crate::model::{ComposeSpec, Launch, LaunchOrigin, ServiceSpec, StartHow};
-use crate::store::state::{ComposeRecord, Phase};
+use crate::model::{ComposeSpec, Launch, LaunchOrigin, ServiceId, ServiceSpec, StartHow};
+use crate::store::lock;
+use crate::store::state::{ComposeRecord, Phase, ServiceRecord};
 
 /// How long a start waits for a run that was told to stop.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -29,6 +30,12 @@ enum Present {
     Left,
 }
 
+/// Whether it runs and nobody has told it to stop.
+fn is_up(located: &Located, record: Option<&ServiceRecord>) -> bool {
+    let is_leaving = |it: &Container| record.is_some_and(|record| containers::is_told_to_stop(record, it));
+    located.is_running() && !located.containers.iter().any(is_leaving)
+}
+
 impl ComposeBackend {
     /// See [`crate::engine::ports::Backend::start`].
     pub(super) async fn start_or_find(&self, spec: &ServiceSpec, how: StartHow) -> Result<Launch, BackendError> {
@@ -38,26 +45,10 @@ impl ComposeBackend {
         let refused = |refusal: Refusal| refusal.into_error(&tried);
         let (record, _) = self.records.read(&spec.id);
         let record = record.as_deref();
-        let mut located = self.locate(compose, record).await.map_err(refused)?;
-        if located.is_running() {
-            let is_leaving = |it: &Container| record.is_some_and(|record| containers::is_told_to_stop(record, it));
-            if !located.containers.iter().any(is_leaving) {
-                for paused in located.containers.iter().filter(|it| it.status == Status::PAUSED) {
-                    self.engine.unpause(&paused.id).await.map_err(refused)?;
-                }
-                // An `up` that was killed late has made the new one run, and not yet removed the old one.
-                self.remove_replaced(&mut located).await.map_err(refused)?;
-                let located = match &located.place {
-                    // Some of several are down: Compose completes them.
-                    Some(place) if !located.is_former() && !located.containers.iter().all(Container::is_running) => {
-                        self.up(spec, compose, place, Present::Left, &lock, &tried).await?;
-                        self.locate(compose, record).await.map_err(refused)?
-                    }
-                    Some(_) | None => located,
-                };
-                self.write(&lock, &spec.id, Phase::Running, located.place.as_ref(), &located.containers)?;
-                return self.launch(&located, LaunchOrigin::FoundRunning, &tried);
-            }
+        let located = self.locate(compose, record).await.map_err(refused)?;
+        if is_up(&located, record) {
+            let located = self.complete(spec, compose, located, record, &lock, &tried).await?;
+            return self.launch(&located, LaunchOrigin::FoundRunning, &tried);
         }
         for container in located.containers.iter().filter(|it| it.is_alive()) {
             if container.status == Status::RESTARTING {
@@ -100,6 +91,59 @@ impl ComposeBackend {
         self.remove_replaced(&mut located).await.map_err(refused)?;
         self.write(&lock, &spec.id, Phase::Running, Some(&place), &located.containers)?;
         self.launch(&located, LaunchOrigin::Started, &tried)
+    }
+
+    /// See [`crate::engine::ports::Backend::tend`]: what a killed start left half-done is done, where its containers run already.
+    pub(super) async fn complete_interrupted(&self, spec: &ServiceSpec) -> Result<(), BackendError> {
+        let compose = compose_spec(spec)?;
+        let is_begun = |record: Option<Box<ServiceRecord>>| record.filter(|record| record.phase == Phase::Starting);
+        if is_begun(self.records.read(&spec.id).0).is_none() {
+            return Ok(());
+        }
+        // Whoever is at it ends first.
+        let lock = self.records.locked(&spec.id).await?;
+        let Some(record) = is_begun(self.records.read(&spec.id).0) else { return Ok(()) };
+        let record = Some(&*record);
+        let tried = format!("a start of {} that was killed could not be completed", spec.id);
+        let located = self.locate(compose, record).await.map_err(|refusal| refusal.into_error(&tried))?;
+        if is_up(&located, record) {
+            self.complete(spec, compose, located, record, &lock, &tried).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether somebody began to start it, and neither ended that nor is at it. Asks nobody.
+    pub(super) fn is_interrupted(&self, id: &ServiceId, record: Option<&ServiceRecord>) -> bool {
+        record.is_some_and(|record| record.phase == Phase::Starting)
+            && lock::is_held(&self.layout.lock_file(id)).is_ok_and(|is_held| !is_held)
+    }
+
+    /// Makes of what runs all that a start would make of it, and says so to every copy of the tool.
+    async fn complete(
+        &self,
+        spec: &ServiceSpec,
+        compose: &ComposeSpec,
+        mut located: Located,
+        record: Option<&ServiceRecord>,
+        lock: &File,
+        tried: &str,
+    ) -> Result<Located, BackendError> {
+        let refused = |refusal: Refusal| refusal.into_error(tried);
+        for paused in located.containers.iter().filter(|it| it.status == Status::PAUSED) {
+            self.engine.unpause(&paused.id).await.map_err(refused)?;
+        }
+        // An `up` that was killed late has made the new one run, and not yet removed the old one.
+        self.remove_replaced(&mut located).await.map_err(refused)?;
+        let located = match &located.place {
+            // Some of several are down: Compose completes them.
+            Some(place) if !located.is_former() && !located.containers.iter().all(Container::is_running) => {
+                self.up(spec, compose, place, Present::Left, lock, tried).await?;
+                self.locate(compose, record).await.map_err(refused)?
+            }
+            Some(_) | None => located,
+        };
+        self.write(lock, &spec.id, Phase::Running, located.place.as_ref(), &located.containers)?;
+        Ok(located)
     }
 
     /// Removes what an interrupted `up` left behind: it makes the new container before it removes the old one, which has the same number,

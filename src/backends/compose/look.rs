@@ -4,7 +4,7 @@ use super::place::{self, Located};
 use super::{ComposeBackend, compose_spec};
 use crate::backends::containers::{self, Container};
 use crate::engine::ports::BackendError;
-use crate::model::{Intent, Observed, Presence, ServiceSpec};
+use crate::model::{Guardian, Intent, Observed, Presence, ServiceSpec};
 use crate::store::state::{ServiceRecord, Wanted};
 
 impl ComposeBackend {
@@ -36,6 +36,12 @@ impl ComposeBackend {
         notes.extend(notes_on(&located));
         let Some((decisive, presence)) = self.decisive(&located, record.as_deref()).await else {
             return Ok(Observed { notes, ..nothing });
+        };
+        let presence = match presence {
+            Presence::Present { instance, since, .. } if self.is_interrupted(&spec.id, record.as_deref()) => {
+                Presence::Present { instance, since, guardian: Guardian::Gone }
+            }
+            other => other,
         };
         let exits = located.containers.iter().filter_map(Container::last_exit);
         Ok(Observed {

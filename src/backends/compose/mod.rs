@@ -170,9 +170,9 @@ impl Backend for ComposeBackend {
         self.stop_service(spec, how, grace).boxed()
     }
 
-    /// The engine is the guardian of every container.
-    fn tend<'a>(&'a self, _spec: &'a ServiceSpec) -> BoxFuture<'a, Result<(), BackendError>> {
-        std::future::ready(Ok(())).boxed()
+    /// The engine is the guardian of every container; a start that was killed with its Compose is all that can be left undone.
+    fn tend<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<(), BackendError>> {
+        self.complete_interrupted(spec).boxed()
     }
 
     /// The engine restarts containers, and nobody but an onlooker writes that down.
