@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::engine::ports::{
-    Backend, BackendError, ErrorKind, Following, Output, OutputSource, Preparation, StopError, UsageSource,
+    Backend, BackendError, ErrorKind, Following, IsWanted, Output, OutputSource, Preparation, StopError, UsageSource,
 };
 use crate::model::{Fact, Instance, Launch, Mode, Observed, ServiceId, ServiceSpec, StartHow, StopHow, Usage};
 use crate::preflight::Requirement;
@@ -112,20 +112,14 @@ impl Backend for ByMode {
         }
     }
 
-    fn start<'a>(&'a self, spec: &'a ServiceSpec, how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>> {
-        match self.of(spec) {
-            Ok(backend) => backend.start(spec, how),
-            Err(error) => std::future::ready(Err(error)).boxed(),
-        }
-    }
-
     fn start_if<'a>(
         &'a self,
         spec: &'a ServiceSpec,
-        is_wanted: &'a (dyn Fn() -> bool + Send + Sync),
+        how: StartHow,
+        is_wanted: &'a IsWanted<'a>,
     ) -> BoxFuture<'a, Result<Option<Launch>, BackendError>> {
         match self.of(spec) {
-            Ok(backend) => backend.start_if(spec, is_wanted),
+            Ok(backend) => backend.start_if(spec, how, is_wanted),
             Err(error) => std::future::ready(Err(error)).boxed(),
         }
     }

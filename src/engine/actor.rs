@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, Semaphore, broadcast, mpsc, watch};
@@ -21,7 +21,7 @@ use crate::lifecycle::recovery;
 use crate::model::{
     Actor as Cause, Debt, EDITED_NOTE, Event, Happening, Health, Instance, Intent, Launch, LaunchOrigin, Owed,
     Presence, ProbeOutcome, ProbeReport, ProbeVerdict, Role, ServiceDiff, ServiceId, ServiceSnapshot, ServiceSpec,
-    ServiceState, StartHow, StateKind, StopHow,
+    ServiceState, StartHow, StateKind, StopHow, StopMark,
 };
 
 /// All services that start together probe at most this often.
@@ -41,7 +41,14 @@ const MIN_LAUNCHES_AT_ONCE: usize = 4;
 #[derive(Debug)]
 pub(super) enum Order {
     /// Run, after these are ready. News comes until [`News::StartEnded`].
-    Start { on: Vec<ServiceId>, how: StartHow, cause: Cause, news: mpsc::Sender<(ServiceId, News)> },
+    Start {
+        on: Vec<ServiceId>,
+        how: StartHow,
+        cause: Cause,
+        /// The newest stop when this was asked for: a later one makes it void.
+        since: Option<StopMark>,
+        news: mpsc::Sender<(ServiceId, News)>,
+    },
     /// One of them is ready.
     DependencyReady(ServiceId),
     /// Stop waiting for them.
@@ -153,6 +160,8 @@ pub(super) struct Actor {
     is_replacing: bool,
     /// What the launch that is under way fetches first.
     preparation: Option<Fetching>,
+    /// The number of the newest stop when the newest start was asked for; 0 for none. Shared with the launch that is under way.
+    since: Arc<AtomicU64>,
     /// While it is launched for nobody: whether somebody asked for it meanwhile.
     joined: Option<Arc<AtomicBool>>,
     /// What is owed to it.
@@ -180,6 +189,7 @@ impl Actor {
             roles,
             clocks: Clocks { awake: Instant::now().into_std(), boot: boot_time() },
             probe_due: None,
+            since: Arc::default(),
             joined: None,
             debt: None,
             memory: Memory::new(Arc::clone(&ports.store), &spec),
@@ -254,6 +264,9 @@ impl Actor {
                 Heard::Hint => {
                     let observed = self.observe().await;
                     self.take(observed);
+                    if !self.start_news.is_empty() && is_overtaken(&self.ports, &self.spec.id, &self.since) {
+                        self.take(Input::StoppedElsewhere);
+                    }
                 }
                 Heard::Role => {
                     self.take_role();
@@ -299,8 +312,9 @@ impl Actor {
 
     fn obey(&mut self, order: Order, policy_of: &impl Fn(&ServiceSpec) -> Policy) {
         match order {
-            Order::Start { on, how, cause, news } => {
+            Order::Start { on, how, cause, since, news } => {
                 self.cause = cause;
+                self.since.store(since.map_or(0, StopMark::number), Ordering::SeqCst);
                 self.start_how = self.start_how.max(how);
                 self.start_news.push(news);
                 if let Some(joined) = self.joined.as_ref().filter(|_| cause != Cause::Recovery) {
@@ -433,9 +447,11 @@ impl Actor {
                 let (backend, spec, launches) =
                     (Arc::clone(&self.ports.backend), Arc::clone(&self.spec), Arc::clone(&self.crowd.launches));
                 let how = std::mem::take(&mut self.start_how);
-                let for_recovery = (self.cause == Cause::Recovery).then(|| Arc::clone(&self.ports.store));
-                let joined = Arc::new(AtomicBool::new(false));
-                self.joined = for_recovery.is_some().then(|| Arc::clone(&joined));
+                // What somebody asked for is wanted until somebody stops it; what nobody did, as long as it is owed.
+                let is_owed_only = self.cause == Cause::Recovery;
+                let joined = Arc::new(AtomicBool::new(!is_owed_only));
+                self.joined = is_owed_only.then(|| Arc::clone(&joined));
+                let (ports, since) = (self.ports.clone(), Arc::clone(&self.since));
                 let (news, words) = Preparation::new();
                 let given_up = CancellationToken::new();
                 self.is_replacing = how == StartHow::InPlace;
@@ -450,19 +466,12 @@ impl Actor {
                     }
                     // The semaphore is never closed; a launch without a permit would only be a launch too many.
                     let _permit = launches.acquire_owned().await;
-                    let started = match for_recovery {
-                        None => backend.start(&spec, how).await.map(Some),
-                        Some(store) => {
-                            backend
-                                .start_if(&spec, &|| {
-                                    joined.load(Ordering::SeqCst)
-                                        || store.debt(&spec.id).is_some_and(|debt| debt.is_start())
-                                })
-                                .await
-                        }
-                    };
-                    match started {
+                    let is_overtaken = || is_overtaken(&ports, &spec.id, &since);
+                    let is_owed = || ports.store.debt(&spec.id).is_some_and(|debt| debt.is_start());
+                    let is_wanted = || !is_overtaken() && (joined.load(Ordering::SeqCst) || is_owed());
+                    match backend.start_if(&spec, how, &is_wanted).await {
                         Ok(Some(launch)) => Input::Launched(launch),
+                        Ok(None) if is_overtaken() => Input::LaunchOvertaken,
                         Ok(None) => Input::LaunchGivenUp,
                         Err(error) => Input::LaunchFailed { message: error.message, remedy: error.remedy },
                     }
@@ -663,6 +672,11 @@ fn author(what: &Happening) -> Option<Cause> {
         | Happening::Stopped
         | Happening::StopFailed { .. } => None,
     }
+}
+
+/// Whether somebody stopped it, through whichever copy of the tool, after the stop of that number.
+fn is_overtaken(ports: &Ports, id: &ServiceId, since: &AtomicU64) -> bool {
+    ports.store.last_stop(id).is_some_and(|mark| mark.number() != since.load(Ordering::SeqCst))
 }
 
 /// Ends a run for a leader that will start it again, or will not; see [`Actor::recover_here`].

@@ -14,7 +14,7 @@ use super::supervisor::Ports;
 use crate::graph::Graph;
 use crate::lifecycle::admission::Checked;
 use crate::lifecycle::machine::{StartEnd, StopEnd};
-use crate::model::{Actor as Cause, Debt, Owed, ServiceId, ServiceSnapshot, Snapshot, StartHow, StopHow};
+use crate::model::{Actor as Cause, Debt, Owed, ServiceId, ServiceSnapshot, Snapshot, StartHow, StopHow, StopMark};
 use crate::preflight::{CheckKind, Finding, Verdict};
 
 /// Lines of a service's log that are quoted when its start fails (R93).
@@ -51,13 +51,14 @@ pub(super) async fn drive(circumstances: Circumstances) {
         on: circumstances,
         news,
         inbox,
+        stops: HashMap::new(),
         ended: HashMap::new(),
         found_running: HashSet::new(),
     };
     for (service, dependents) in drive.on.plan.left_running.clone() {
         drive.tell(Progress::DependentsLeftRunning { service, dependents });
     }
-    drive.forgive_what_was_asked_for();
+    drive.take_the_place_of_what_was_asked_for();
     match drive.on.plan.request.verb {
         Verb::Start | Verb::StartUnchecked => drive.start().await,
         Verb::Stop => drive.stop(StopHow::Ask).await,
@@ -97,6 +98,8 @@ struct Drive {
     known: HashMap<ServiceId, Arc<ServiceSnapshot>>,
     news: mpsc::Sender<(ServiceId, News)>,
     inbox: mpsc::Receiver<(ServiceId, News)>,
+    /// The newest stop of each service when this operation began.
+    stops: HashMap<ServiceId, StopMark>,
     ended: HashMap<ServiceId, End>,
     /// Services that were said to run already: their readiness makes them no news.
     found_running: HashSet<ServiceId>,
@@ -130,17 +133,24 @@ impl Drive {
         self.ended.insert(service.clone(), End::Skipped);
     }
 
-    /// What a person asks for now is instead of what was owed before.
-    fn forgive_what_was_asked_for(&self) {
+    /// What a person asks for now is instead of what was owed before; a stop also of starts that wait, here or in other copies of the tool.
+    fn take_the_place_of_what_was_asked_for(&mut self) {
         let request = &self.on.plan.request;
-        if request.actor == Cause::Recovery {
-            return;
-        }
         let store = &self.on.ports.store;
-        self.on.plan.steps.iter().for_each(|step| store.forgive(&step.service));
-        // Those that do not run are no part of such a plan, and shall not run either.
-        if matches!(request.verb, Verb::Stop | Verb::StopForced { .. }) && request.targets == Targets::All {
-            self.known.keys().for_each(|id| store.forgive(id));
+        let services = self.on.plan.steps.iter().map(|step| &step.service);
+        match request.verb {
+            Verb::Stop | Verb::StopForced { .. } if request.actor == Cause::Recovery => {}
+            // Those that do not run are no part of such a plan, and shall not run either.
+            Verb::Stop | Verb::StopForced { .. } if request.targets == Targets::All => {
+                self.known.keys().for_each(|id| store.record_stop(id));
+            }
+            Verb::Stop | Verb::StopForced { .. } => services.for_each(|id| store.record_stop(id)),
+            Verb::Start | Verb::StartUnchecked | Verb::StartOrRestart | Verb::Restart | Verb::RestartWithDependents => {
+                self.stops = services.clone().filter_map(|id| Some((id.clone(), store.last_stop(id)?))).collect();
+                if request.actor != Cause::Recovery {
+                    services.for_each(|id| store.forgive(id));
+                }
+            }
         }
     }
 
@@ -302,7 +312,8 @@ impl Drive {
     }
 
     async fn order_start(&mut self, id: &ServiceId, on: Vec<ServiceId>, how: StartHow) {
-        self.order(id, Order::Start { on, how, cause: self.cause(), news: self.news.clone() }).await;
+        let since = self.stops.get(id).copied();
+        self.order(id, Order::Start { on, how, cause: self.cause(), since, news: self.news.clone() }).await;
     }
 
     /// Whether a restart leaves it running, and has its own engine replace what runs.

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::model::{
     Check, Debt, Event, Fact, HealthHistory, HostPort, Instance, Launch, Observed, ProbeOutcome, Sample, ServiceId,
-    ServiceSpec, StartHow, StopHow, Usage,
+    ServiceSpec, StartHow, StopHow, StopMark, Usage,
 };
 use crate::preflight::{Conflict, PortHolder, Requirement, Survey, Surveyed};
 
@@ -24,7 +24,7 @@ pub trait Backend: Send + Sync {
     fn observe<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Observed, BackendError>>;
 
     /// Fetches what a start needs and this host does not have, such as an image; starts, changes and removes nothing. May take as long
-    /// as it takes: no timeout of the service counts meanwhile, and no other start waits for it. Called before each [`Backend::start`].
+    /// as it takes: no timeout of the service counts meanwhile, and no other start waits for it. Called before each [`Backend::start_if`].
     /// Cancel safe: a dropped call stops fetching.
     ///
     /// # Errors
@@ -38,27 +38,37 @@ pub trait Backend: Send + Sync {
         std::future::ready(Ok(())).boxed()
     }
 
-    /// Makes an instance exist, and says whether it was this call that made it. What runs is left alone, however it is meant.
+    /// Makes an instance exist, if `is_wanted` still says so at the moment from which on no stop can come in between, and says whether it
+    /// was this call that made it; `None` when it is not wanted any more. What runs is left alone, however it is meant.
     ///
     /// Returns as soon as the instance exists, without waiting for health. When another copy of the tool is starting the service at
     /// this moment, waits for that one's result. Not cancel safe in the sense that a dropped call may still have started it: observe.
     ///
     /// # Errors
     /// When nothing runs afterwards; the error says why in words for people.
-    fn start<'a>(&'a self, spec: &'a ServiceSpec, how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>>;
-
-    /// [`Backend::start`], if `is_wanted` still says so at the moment from which on no stop can come in between; `None` when it does not.
-    /// For starts that nobody waits for: a person's stop that was done before is not undone.
     fn start_if<'a>(
         &'a self,
         spec: &'a ServiceSpec,
-        is_wanted: &'a (dyn Fn() -> bool + Send + Sync),
-    ) -> BoxFuture<'a, Result<Option<Launch>, BackendError>> {
-        Box::pin(async move { if is_wanted() { self.start(spec, StartHow::AsItIs).await.map(Some) } else { Ok(None) } })
+        how: StartHow,
+        is_wanted: &'a IsWanted<'a>,
+    ) -> BoxFuture<'a, Result<Option<Launch>, BackendError>>;
+
+    /// [`Backend::start_if`] for whoever has no second thoughts.
+    ///
+    /// # Errors
+    /// The same.
+    fn start<'a>(&'a self, spec: &'a ServiceSpec, how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>> {
+        Box::pin(async move {
+            self.start_if(spec, how, &|| true).await?.ok_or_else(|| BackendError {
+                kind: ErrorKind::Transient,
+                message: format!("{} was not started", spec.id),
+                remedy: None,
+            })
+        })
     }
 
     /// Whether a restart of this service, while it runs, is left to its own engine, which replaces what runs bit by bit: then no stop is
-    /// asked for, and [`Backend::start`] is called with [`StartHow::InPlace`].
+    /// asked for, and [`Backend::start_if`] is called with [`StartHow::InPlace`].
     fn restarts_in_place(&self, _spec: &ServiceSpec) -> bool {
         false
     }
@@ -110,6 +120,9 @@ pub trait Backend: Send + Sync {
     /// An adapter that misses something sends every name.
     fn changes(&self) -> mpsc::Receiver<ServiceId>;
 }
+
+/// Whether a start is still meant. Asked with the service's lock in hand, so it answers at once.
+pub type IsWanted<'a> = dyn Fn() -> bool + Send + Sync + 'a;
 
 /// Tells how far a preparation is: the newest words replace the ones before, and nobody has to listen.
 #[derive(Debug)]
@@ -218,6 +231,13 @@ pub trait Store: Send + Sync {
 
     /// What is owed to a service. Reads only, and little.
     fn debt(&self, service: &ServiceId) -> Option<Debt>;
+
+    /// Records that a person stopped it: no start is owed any more, and a start that was asked for before, of any copy of the tool, is void
+    /// where it has not begun. Best effort.
+    fn record_stop(&self, service: &ServiceId);
+
+    /// The newest stop that was recorded. Reads only, and little.
+    fn last_stop(&self, service: &ServiceId) -> Option<StopMark>;
 
     /// Appends to a service's health history. For an engine that leads alone: others would write the same a second time. `every` is the
     /// planned distance of two probes.

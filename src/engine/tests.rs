@@ -10,8 +10,8 @@ use super::operation::{Failure, Plan, Progress, Refusal, Request, Summary, Targe
 use super::supervisor::{Options, spawn};
 use crate::lifecycle::machine::{Probing, Tending};
 use crate::model::{
-    Actor, Ending, FailureReason, Guardian, Health, Instance, Presence, ProbeOutcome, Role, ServiceSpec, ServiceState,
-    Snapshot, StateKind, StopHow,
+    Actor, Ending, FailureReason, Guardian, Health, Instance, Intent, Presence, ProbeOutcome, Role, ServiceSpec,
+    ServiceState, Snapshot, StateKind, StopHow,
 };
 use crate::preflight::{CheckKind, Conflict, ConflictKind, PortHolder};
 use crate::testkit::builders::{checked_service, id, ids, registry, service};
@@ -356,6 +356,59 @@ async fn a_guardian_that_was_killed_is_replaced() {
     while !world.deeds().contains(&"tend orchestrator".to_owned()) {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_for_a_start_of_what_lost_its_guardian_is_answered_when_it_has_one_again() {
+    let world = World::new();
+    let instance = world.appears("orchestrator").await;
+    let since = Instant::now().into_std();
+    world.shows("orchestrator", Presence::Present { instance, since, guardian: Guardian::Gone }).await;
+    // One that looks after nothing by itself.
+    let options = Options { probing: Probing::WhileStarting, tending: Tending::No, role: Role::Follower };
+    let handle = spawn(registry(vec![service("orchestrator", "")]), world.ports(), options);
+    let (_, summary) = operate(&handle, Verb::Start, "orchestrator").await;
+    assert_eq!(summary.already_running, ids("orchestrator"));
+    assert_eq!(world.deeds(), ["tend orchestrator"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_waits_ends_when_another_copy_of_the_tool_stops_the_service() {
+    let world = World::new();
+    world.script("orchestrator", Script { ready_after: None, ..Script::default() });
+    let handle = engine(&world, platform());
+    let mut operation = handle.begin(request(Verb::Start, "control-center")).await.unwrap().unwrap();
+    wait_for_kind(&handle, "control-center", StateKind::Waiting).await;
+    let began = Instant::now();
+    world.is_stopped_elsewhere("control-center").await;
+    let snapshot = wait_for_kind(&handle, "control-center", StateKind::Stopped).await;
+    assert_eq!(snapshot.service("control-center").unwrap().intent, Some(Intent::Down));
+    assert_eq!(began.elapsed(), Duration::ZERO, "it does not wait for what it needs any more");
+    let failure = loop {
+        match operation.progress.recv().await.unwrap() {
+            Progress::Failed { service, failure } if service.as_str() == "control-center" => break failure,
+            _ => {}
+        }
+    };
+    assert_eq!(failure, Failure::Superseded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_another_copy_of_the_tool_was_asked_for_keeps_an_earlier_start_from_launching() {
+    let world = World::new();
+    world.script("orchestrator", Script { launch_takes: 50 * MS, ..Script::default() });
+    let handle = engine(&world, platform());
+    let mut operation = handle.begin(request(Verb::Start, "orchestrator")).await.unwrap().unwrap();
+    wait_for_kind(&handle, "orchestrator", StateKind::Starting).await;
+    world.is_stopped_elsewhere("orchestrator").await;
+    let summary = loop {
+        if let Progress::Finished(summary) = operation.progress.recv().await.unwrap() {
+            break summary;
+        }
+    };
+    assert_eq!((summary.failed, world.deeds()), (ids("orchestrator"), Vec::new()));
+    let (_, summary) = operate(&handle, Verb::Start, "orchestrator").await;
+    assert_eq!(summary.started, ids("orchestrator"), "a start that comes later is no earlier one");
 }
 
 #[tokio::test(start_paused = true)]

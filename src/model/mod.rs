@@ -18,6 +18,7 @@ mod secret;
 mod snapshot;
 mod spec;
 mod state;
+mod stop_mark;
 mod usage;
 
 pub use diagnostic::{Code, Diagnostic, Place, Related, Severity};
@@ -39,4 +40,5 @@ pub use spec::{
     RestartOnFailure, ServiceKind, ServiceSpec, Startup, is_loopback_url,
 };
 pub use state::{FailureReason, Intent, ServiceState, StateKind};
+pub use stop_mark::StopMark;
 pub use usage::Usage;

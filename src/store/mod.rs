@@ -13,10 +13,12 @@ pub mod marker;
 mod records;
 pub mod state;
 pub mod state_reader;
+mod stops;
 mod timeline;
 mod timeline_reader;
 
 pub use layout::{Layout, SERVICES_DIR_VARIABLE};
 pub use records::Records;
+pub use stops::SUFFIX as STOPPED_SUFFIX;
 pub use timeline::Timeline;
 pub use timeline_reader::TimelineEntry;

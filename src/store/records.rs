@@ -2,11 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::debts;
 use super::history::{self, Histories};
 use super::{Layout, Timeline};
+use super::{debts, stops};
 use crate::engine::ports::Store;
-use crate::model::{Debt, Event, HealthHistory, Sample, ServiceId};
+use crate::model::{Debt, Event, HealthHistory, Sample, ServiceId, StopMark};
 
 /// The engine's records below one layout.
 #[derive(Debug)]
@@ -44,6 +44,17 @@ impl Store for Records {
 
     fn debt(&self, service: &ServiceId) -> Option<Debt> {
         debts::read(&self.layout, service)
+    }
+
+    fn record_stop(&self, service: &ServiceId) {
+        self.forgive(service);
+        if let Err(error) = stops::record(&self.layout, service) {
+            tracing::warn!(%error, %service, "other copies of the tool may not hear of the stop");
+        }
+    }
+
+    fn last_stop(&self, service: &ServiceId) -> Option<StopMark> {
+        stops::last(&self.layout, service)
     }
 
     fn sample(&self, service: &ServiceId, sample: &Sample, every: Duration) -> Result<(), String> {

@@ -10,12 +10,12 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::engine::Ports;
-use crate::engine::ports::{Backend, BackendError, ErrorKind, Host, LogSource, Probe, StopError, Store};
+use crate::engine::ports::{Backend, BackendError, ErrorKind, Host, IsWanted, LogSource, Probe, StopError, Store};
 use crate::model::history::Hours;
 use crate::model::{
     Check, Debt, Ending, Event, ExitRecord, FailureReason, Guardian, HealthHistory, HostPort, Instance, Intent, Launch,
     LaunchOrigin, Mode, Observed, Presence, ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, Sample,
-    ServiceId, ServiceSpec, StartHow, StopHow,
+    ServiceId, ServiceSpec, StartHow, StopHow, StopMark,
 };
 use crate::preflight::{Conflict, FileFact, PortHolder, Requirement, Survey, Surveyed};
 
@@ -66,6 +66,8 @@ struct Table {
     deeds: Vec<String>,
     events: Vec<Event>,
     debts: HashMap<ServiceId, Debt>,
+    stops: HashMap<ServiceId, StopMark>,
+    n_stops: u64,
     samples: HashMap<String, Vec<Sample>>,
     /// Why no sample can be kept.
     full: Option<&'static str>,
@@ -194,6 +196,12 @@ impl World {
         self.hint(name).await;
     }
 
+    /// Another copy of the tool is told to stop it, and finds nothing that runs.
+    pub async fn is_stopped_elsewhere(&self, name: &str) {
+        self.record_stop(&ServiceId::new(name).unwrap());
+        self.hint(name).await;
+    }
+
     async fn hint(&self, name: &str) {
         // Without an engine nobody listens yet, and it will look by itself.
         let _ = self.hints.send(ServiceId::new(name).unwrap()).await;
@@ -239,10 +247,18 @@ impl Backend for World {
         .boxed()
     }
 
-    fn start<'a>(&'a self, spec: &'a ServiceSpec, _how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>> {
+    fn start_if<'a>(
+        &'a self,
+        spec: &'a ServiceSpec,
+        _how: StartHow,
+        is_wanted: &'a IsWanted<'a>,
+    ) -> BoxFuture<'a, Result<Option<Launch>, BackendError>> {
         async move {
             let script = self.table().services.entry(spec.id.to_string()).or_default().script.clone();
             tokio::time::sleep(script.launch_takes).await;
+            if !is_wanted() {
+                return Ok(None);
+            }
             let mut table = self.table();
             table.deeds.push(format!("start {}", spec.id));
             if let Some(reason) = script.launch_fails {
@@ -253,7 +269,7 @@ impl Backend for World {
             let service = table.services.entry(spec.id.to_string()).or_default();
             if let Some(Presence::Present { instance, since, .. }) = &service.presence {
                 let origin = LaunchOrigin::FoundRunning;
-                return Ok(Launch { instance: instance.clone(), since: *since, origin });
+                return Ok(Some(Launch { instance: instance.clone(), since: *since, origin }));
             }
             service.n_launches += 1;
             service.mode = Some(spec.deployment.mode());
@@ -262,7 +278,7 @@ impl Backend for World {
                 Some(reason) => Presence::Failed { reason },
                 None => present(instance.clone(), now),
             });
-            Ok(Launch { instance, since: now.into_std(), origin: LaunchOrigin::Started })
+            Ok(Some(Launch { instance, since: now.into_std(), origin: LaunchOrigin::Started }))
         }
         .boxed()
     }
@@ -391,6 +407,18 @@ impl Store for World {
 
     fn forgive(&self, service: &ServiceId) {
         self.table().debts.remove(service);
+    }
+
+    fn record_stop(&self, service: &ServiceId) {
+        let mut table = self.table();
+        table.debts.remove(service);
+        table.n_stops += 1;
+        let mark = StopMark::new(table.n_stops);
+        table.stops.insert(service.clone(), mark.expect("counted from 1"));
+    }
+
+    fn last_stop(&self, service: &ServiceId) -> Option<StopMark> {
+        self.table().stops.get(service).copied()
     }
 
     fn debt(&self, service: &ServiceId) -> Option<Debt> {

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use super::look::Look;
 use super::lost::left_behind;
 use super::{BinaryBackend, binary_spec, env_file, transient};
-use crate::engine::ports::{BackendError, ErrorKind};
+use crate::engine::ports::{BackendError, ErrorKind, IsWanted};
 use crate::host::process;
 use crate::model::{BinarySpec, Instance, Launch, LaunchOrigin, ProcessIdentity, RestartOnFailure, ServiceSpec};
 use crate::store::cookie;
@@ -47,13 +47,13 @@ pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 const NOT_FOR_SERVICES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 impl BinaryBackend {
-    /// See [`crate::engine::ports::Backend::start`].
+    /// See [`crate::engine::ports::Backend::start_if`].
     ///
     /// `is_wanted` is asked with the lock in hand: whoever stops the service waits for that lock, or had all of it before.
     pub(super) async fn start_or_find(
         &self,
         spec: &ServiceSpec,
-        is_wanted: &(dyn Fn() -> bool + Send + Sync),
+        is_wanted: &IsWanted<'_>,
     ) -> Result<Option<Launch>, BackendError> {
         let binary = binary_spec(spec)?;
         directory::prepare(&self.settings.layout).map_err(|unusable| unusable_directory(&unusable))?;

@@ -21,7 +21,7 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 
-use crate::engine::ports::{Backend, BackendError, ErrorKind, StopError, UsageSource};
+use crate::engine::ports::{Backend, BackendError, ErrorKind, IsWanted, StopError, UsageSource};
 use crate::host::process::Era;
 use crate::host::usage;
 use crate::model::{
@@ -121,20 +121,11 @@ impl Backend for BinaryBackend {
         self.observe_settled(&spec.id, hash).boxed()
     }
 
-    fn start<'a>(&'a self, spec: &'a ServiceSpec, _how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>> {
-        async move {
-            match self.start_or_find(spec, &|| true).await? {
-                Some(launch) => Ok(launch),
-                None => Err(transient(&spec.id, &io::Error::other("it was not wanted any more"))),
-            }
-        }
-        .boxed()
-    }
-
     fn start_if<'a>(
         &'a self,
         spec: &'a ServiceSpec,
-        is_wanted: &'a (dyn Fn() -> bool + Send + Sync),
+        _how: StartHow,
+        is_wanted: &'a IsWanted<'a>,
     ) -> BoxFuture<'a, Result<Option<Launch>, BackendError>> {
         self.start_or_find(spec, is_wanted).boxed()
     }

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::host::descriptors::watchable;
 use crate::host::process::Era;
 use crate::model::{ProcessIdentity, ServiceId};
-use crate::store::Layout;
+use crate::store::{Layout, STOPPED_SUFFIX};
 
 /// Room for a burst: all services of a large platform changing at once.
 const CAPACITY: usize = 1024;
@@ -202,7 +202,8 @@ fn read_news(instance: &OwnedFd) -> io::Result<News> {
         let gone = ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::IGNORED | ReadFlags::UNMOUNT;
         news.is_gone |= event.events().intersects(gone);
         news.is_incomplete |= event.events().contains(ReadFlags::QUEUE_OVERFLOW);
-        let name = event.file_name().and_then(|name| name.to_str().ok()?.strip_suffix(".json"));
+        let name = event.file_name().and_then(|name| name.to_str().ok());
+        let name = name.and_then(|name| name.strip_suffix(".json").or_else(|| name.strip_suffix(STOPPED_SUFFIX)));
         // Files that are being written aside begin with a dot, which no service's name does.
         if let Some(Ok(id)) = name.map(ServiceId::new) {
             news.changed.insert(id);

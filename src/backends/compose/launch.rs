@@ -11,7 +11,7 @@ use super::file::directory_of;
 use super::place::{Located, absolute, number};
 use super::{ComposeBackend, compose_spec};
 use crate::backends::containers::{self, Container, NotGone, Refusal};
-use crate::engine::ports::{BackendError, ErrorKind};
+use crate::engine::ports::{BackendError, ErrorKind, IsWanted};
 use crate::model::{ComposeSpec, Launch, LaunchOrigin, ServiceId, ServiceSpec, StartHow};
 use crate::store::lock;
 use crate::store::state::{ComposeRecord, Phase, ServiceRecord};
@@ -37,10 +37,18 @@ fn is_up(located: &Located, record: Option<&ServiceRecord>) -> bool {
 }
 
 impl ComposeBackend {
-    /// See [`crate::engine::ports::Backend::start`].
-    pub(super) async fn start_or_find(&self, spec: &ServiceSpec, how: StartHow) -> Result<Launch, BackendError> {
+    /// See [`crate::engine::ports::Backend::start_if`].
+    pub(super) async fn start_or_find(
+        &self,
+        spec: &ServiceSpec,
+        how: StartHow,
+        is_wanted: &IsWanted<'_>,
+    ) -> Result<Option<Launch>, BackendError> {
         let compose = compose_spec(spec)?;
         let lock = self.records.locked(&spec.id).await?;
+        if !is_wanted() {
+            return Ok(None);
+        }
         let tried = format!("Compose could not start {}", spec.id);
         let refused = |refusal: Refusal| refusal.into_error(&tried);
         let (record, _) = self.records.read(&spec.id);
@@ -48,7 +56,7 @@ impl ComposeBackend {
         let located = self.locate(compose, record).await.map_err(refused)?;
         if is_up(&located, record) {
             let located = self.complete(spec, compose, located, record, &lock, &tried).await?;
-            return self.launch(&located, LaunchOrigin::FoundRunning, &tried);
+            return self.launch(&located, LaunchOrigin::FoundRunning, &tried).map(Some);
         }
         for container in located.containers.iter().filter(|it| it.is_alive()) {
             if container.status == Status::RESTARTING {
@@ -90,7 +98,7 @@ impl ComposeBackend {
         let mut located = located.map_err(refused)?;
         self.remove_replaced(&mut located).await.map_err(refused)?;
         self.write(&lock, &spec.id, Phase::Running, Some(&place), &located.containers)?;
-        self.launch(&located, LaunchOrigin::Started, &tried)
+        self.launch(&located, LaunchOrigin::Started, &tried).map(Some)
     }
 
     /// See [`crate::engine::ports::Backend::tend`]: what a killed start left half-done is done, where its containers run already.

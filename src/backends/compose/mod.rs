@@ -38,7 +38,7 @@ use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 
 use crate::backends::containers::{self, Address, Clock, Container, Engine, Records, Run, Watch};
-use crate::engine::ports::{Backend, BackendError, ErrorKind, Host, Preparation, StopError};
+use crate::engine::ports::{Backend, BackendError, ErrorKind, Host, IsWanted, Preparation, StopError};
 use crate::model::{ComposeSpec, Deployment, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
 use crate::preflight::Requirement;
 use crate::store::Layout;
@@ -157,8 +157,13 @@ impl Backend for ComposeBackend {
         async move { self.fetch_image(spec, &news).await }.boxed()
     }
 
-    fn start<'a>(&'a self, spec: &'a ServiceSpec, how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>> {
-        self.start_or_find(spec, how).boxed()
+    fn start_if<'a>(
+        &'a self,
+        spec: &'a ServiceSpec,
+        how: StartHow,
+        is_wanted: &'a IsWanted<'a>,
+    ) -> BoxFuture<'a, Result<Option<Launch>, BackendError>> {
+        self.start_or_find(spec, how, is_wanted).boxed()
     }
 
     fn stop<'a>(

@@ -9,7 +9,7 @@ use bollard::query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOp
 use super::look::Found;
 use super::{DockerBackend, container, docker_spec};
 use crate::backends::containers::{self, Container, PORT_REMEDY, Refusal, is_port_taken};
-use crate::engine::ports::{BackendError, ErrorKind};
+use crate::engine::ports::{BackendError, ErrorKind, IsWanted};
 use crate::model::{DockerSpec, Launch, LaunchOrigin, ServiceSpec, StartHow};
 use crate::store::state::Phase;
 
@@ -17,10 +17,18 @@ use crate::store::state::Phase;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 impl DockerBackend {
-    /// See [`crate::engine::ports::Backend::start`].
-    pub(super) async fn start_or_find(&self, spec: &ServiceSpec, how: StartHow) -> Result<Launch, BackendError> {
+    /// See [`crate::engine::ports::Backend::start_if`].
+    pub(super) async fn start_or_find(
+        &self,
+        spec: &ServiceSpec,
+        how: StartHow,
+        is_wanted: &IsWanted<'_>,
+    ) -> Result<Option<Launch>, BackendError> {
         let docker_spec = docker_spec(spec)?;
         let lock = self.records.locked(&spec.id).await?;
+        if !is_wanted() {
+            return Ok(None);
+        }
         let tried = format!("docker could not start {}", spec.id);
         let refused = |refusal: Refusal| refusal.into_error(&tried);
         let docker = self.engine.order().await.map_err(refused)?;
@@ -36,7 +44,7 @@ impl DockerBackend {
                     self.engine.unpause(&container.id).await.map_err(refused)?;
                 }
                 self.write(&lock, &spec.id, Phase::Running, Some(container))?;
-                return Ok(self.launch(container, LaunchOrigin::FoundRunning));
+                return Ok(Some(self.launch(container, LaunchOrigin::FoundRunning)));
             }
             self.engine.wait_until_gone(&container.id, PATIENCE).await.map_err(|_| BackendError {
                 kind: ErrorKind::Transient,
@@ -60,7 +68,7 @@ impl DockerBackend {
         match self.find(&spec.id, name).await.map_err(refused)? {
             Found::Ours(container) => {
                 self.write(&lock, &spec.id, Phase::Running, Some(&container))?;
-                Ok(self.launch(&container, LaunchOrigin::Started))
+                Ok(Some(self.launch(&container, LaunchOrigin::Started)))
             }
             Found::Nothing | Found::Foreign => Err(BackendError {
                 kind: ErrorKind::Transient,

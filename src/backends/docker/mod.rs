@@ -25,7 +25,7 @@ use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 
 use crate::backends::containers::{self, Address, Clock, Container, Engine, Records, Run, Watch};
-use crate::engine::ports::{Backend, BackendError, ErrorKind, Preparation, StopError, UsageSource};
+use crate::engine::ports::{Backend, BackendError, ErrorKind, IsWanted, Preparation, StopError, UsageSource};
 use crate::model::{
     Deployment, DockerSpec, Instance, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow, Usage,
 };
@@ -119,8 +119,13 @@ impl Backend for DockerBackend {
         async move { self.fetch_image(spec, how, &news).await }.boxed()
     }
 
-    fn start<'a>(&'a self, spec: &'a ServiceSpec, how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>> {
-        self.start_or_find(spec, how).boxed()
+    fn start_if<'a>(
+        &'a self,
+        spec: &'a ServiceSpec,
+        how: StartHow,
+        is_wanted: &'a IsWanted<'a>,
+    ) -> BoxFuture<'a, Result<Option<Launch>, BackendError>> {
+        self.start_or_find(spec, how, is_wanted).boxed()
     }
 
     fn stop<'a>(

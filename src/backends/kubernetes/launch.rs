@@ -15,7 +15,7 @@ use super::refusal::{Kind, MANAGER, Refusal};
 use super::shelf::Collection;
 use super::watch::path_of;
 use super::{KubernetesBackend, Place, REMEMBERED};
-use crate::engine::ports::{BackendError, ErrorKind};
+use crate::engine::ports::{BackendError, ErrorKind, IsWanted};
 use crate::model::{Launch, LaunchOrigin, ServiceSpec, StartHow};
 
 /// How often a write is tried again that somebody else was quicker than.
@@ -25,15 +25,23 @@ const ATTEMPTS: usize = 5;
 const RESTARTED: &str = "kubectl.kubernetes.io/restartedAt";
 
 impl KubernetesBackend {
-    /// See [`crate::engine::ports::Backend::start`].
-    pub(super) async fn start_or_find(&self, spec: &ServiceSpec, how: StartHow) -> Result<Launch, BackendError> {
+    /// See [`crate::engine::ports::Backend::start_if`].
+    pub(super) async fn start_or_find(
+        &self,
+        spec: &ServiceSpec,
+        how: StartHow,
+        is_wanted: &IsWanted<'_>,
+    ) -> Result<Option<Launch>, BackendError> {
         let place = Place::of(spec)?;
         let _lock = crate::backends::lock::locked(&self.layout, &spec.id).await?;
+        if !is_wanted() {
+            return Ok(None);
+        }
         let tried = match how {
             StartHow::AsItIs | StartHow::Anew => format!("kubernetes could not start {}", spec.id),
             StartHow::InPlace => format!("kubernetes could not restart {}", spec.id),
         };
-        self.launch(spec, &place, how).await.map_err(|refusal| refusal.into_error(&tried))
+        self.launch(spec, &place, how).await.map(Some).map_err(|refusal| refusal.into_error(&tried))
     }
 
     async fn launch(&self, spec: &ServiceSpec, place: &Place<'_>, how: StartHow) -> Result<Launch, Refusal> {

@@ -34,7 +34,7 @@ use std::time::{Duration, Instant, SystemTime};
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 
-use crate::engine::ports::{Backend, BackendError, StopError};
+use crate::engine::ports::{Backend, BackendError, IsWanted, StopError};
 use crate::model::{Deployment, Fact, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
 use crate::preflight::Requirement;
 use crate::store::Layout;
@@ -91,8 +91,13 @@ impl Backend for KubernetesBackend {
         self.look(spec).boxed()
     }
 
-    fn start<'a>(&'a self, spec: &'a ServiceSpec, how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>> {
-        self.start_or_find(spec, how).boxed()
+    fn start_if<'a>(
+        &'a self,
+        spec: &'a ServiceSpec,
+        how: StartHow,
+        is_wanted: &'a IsWanted<'a>,
+    ) -> BoxFuture<'a, Result<Option<Launch>, BackendError>> {
+        self.start_or_find(spec, how, is_wanted).boxed()
     }
 
     fn restarts_in_place(&self, _spec: &ServiceSpec) -> bool {

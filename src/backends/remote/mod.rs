@@ -19,7 +19,7 @@ use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::engine::ports::{Backend, BackendError, ErrorKind, StopError};
+use crate::engine::ports::{Backend, BackendError, ErrorKind, IsWanted, StopError};
 use crate::model::{
     Deployment, Fact, FailureReason, Guardian, Instance, Launch, LaunchOrigin, Observed, Presence, RemoteSpec,
     ServiceId, ServiceSpec, StartHow, StopHow,
@@ -96,8 +96,13 @@ impl Backend for RemoteBackend {
         self.look(spec).boxed()
     }
 
-    fn start<'a>(&'a self, spec: &'a ServiceSpec, _how: StartHow) -> BoxFuture<'a, Result<Launch, BackendError>> {
-        self.reach(spec).boxed()
+    fn start_if<'a>(
+        &'a self,
+        spec: &'a ServiceSpec,
+        _how: StartHow,
+        is_wanted: &'a IsWanted<'a>,
+    ) -> BoxFuture<'a, Result<Option<Launch>, BackendError>> {
+        async move { if is_wanted() { self.reach(spec).await.map(Some) } else { Ok(None) } }.boxed()
     }
 
     /// Refuses, naming the endpoint (A29). Plans refuse or leave out what runs elsewhere before this is ever asked.

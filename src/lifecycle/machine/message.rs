@@ -30,6 +30,10 @@ pub enum Input {
     },
     /// The backend gave up making one, because somebody no longer wanted it; nothing was made.
     LaunchGivenUp,
+    /// The backend made none, because another copy of the tool was told to stop it since the start was asked for.
+    LaunchOvertaken,
+    /// Another copy of the tool was told to stop it since the start that is waited in was asked for: that start is void, where it waits.
+    StoppedElsewhere,
     /// Somebody wants it not to run.
     StopRequested {
         /// How hard.

@@ -47,6 +47,8 @@ struct Engine {
     calls: Vec<Call>,
     awaits_start: bool,
     awaits_stop: bool,
+    /// How many stops a person had asked for when its newest start was.
+    since: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,13 +85,15 @@ struct World {
     rest: Rest,
     /// What the record says that is wanted.
     wanted: Option<Intent>,
+    /// How many stops a person asked for, whomever.
+    n_stops: u8,
     next: u32,
     left: Bounds,
     /// What a person asked for last, and of which engine.
     asked: Option<(Intent, usize)>,
     /// Whether that, if it was a stop, was reported as done.
     is_done: bool,
-    /// Whether another engine was still at the opposite when it was asked for: then either may come last.
+    /// Whether another engine was still at a stop when a start was asked for: then either may come last.
     is_contested: bool,
 }
 
@@ -132,7 +136,7 @@ impl World {
             let policy = Policy::new(&spec, Probing::Continuous, Tending::Yes, now);
             let mut machine = Machine::new(policy, now);
             machine.lead(role, now);
-            Engine { machine, calls: Vec::new(), awaits_start: false, awaits_stop: false }
+            Engine { machine, calls: Vec::new(), awaits_start: false, awaits_stop: false, since: 0 }
         };
         let mut world = Self {
             engines: roles.map(engine),
@@ -140,6 +144,7 @@ impl World {
             alive: None,
             rest: Rest::Stopped,
             wanted: None,
+            n_stops: 0,
             next: 2,
             left: bounds,
             asked: None,
@@ -198,15 +203,17 @@ impl World {
                 let other = &self.engines[1 - who];
                 self.is_contested = match intent {
                     Intent::Up => other.awaits_stop,
-                    Intent::Down => other.awaits_start,
+                    Intent::Down => false,
                 };
                 match intent {
                     Intent::Up => {
                         self.engines[who].awaits_start = true;
+                        self.engines[who].since = self.n_stops;
                         self.feed(who, Input::StartRequested { on: Vec::new() }, now);
                     }
                     Intent::Down => {
                         self.engines[who].awaits_stop = true;
+                        self.n_stops += 1;
                         let grace = Duration::from_secs(10);
                         self.feed(who, Input::StopRequested { how: StopHow::Ask, grace }, now);
                     }
@@ -215,6 +222,9 @@ impl World {
             Move::Look(who) => {
                 let observed = self.observed(now);
                 self.feed(who, Input::Observed(Ok(observed)), now);
+                if self.engines[who].awaits_start && self.engines[who].since != self.n_stops {
+                    self.feed(who, Input::StoppedElsewhere, now);
+                }
             }
             Move::Tick(who) => self.feed(who, Input::Tick, now),
             Move::Call(who, index, well) => self.go_on(who, index, well, now),
@@ -308,7 +318,7 @@ impl World {
     fn go_on(&mut self, who: usize, index: usize, well: bool, now: Instant) {
         let call = self.engines[who].calls.remove(index);
         let answer = match &call {
-            Call::Launch => self.launch(now),
+            Call::Launch => self.launch(self.engines[who].since, now),
             Call::Stop { told } => self.stop(*told).map_or_else(
                 |told| {
                     self.engines[who].calls.insert(index, Call::Stop { told: Some(told) });
@@ -343,9 +353,10 @@ impl World {
     }
 
     /// `None`: it waits.
-    fn launch(&mut self, now: Instant) -> Option<Input> {
+    fn launch(&mut self, n_stops: u8, now: Instant) -> Option<Input> {
         let since = now;
         match self.shim.as_ref().map(|shim| shim.phase) {
+            None if n_stops != self.n_stops => Some(Input::LaunchOvertaken),
             None => {
                 self.spawn();
                 // A start that was asked for before the stop ended came after it.
@@ -438,14 +449,14 @@ impl World {
     /// What tells this state from others. Of the machines without their policy, which is the same in all.
     fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        for Engine { machine, calls, awaits_start, awaits_stop } in &self.engines {
+        for Engine { machine, calls, awaits_start, awaits_stop, since } in &self.engines {
             (&machine.state, machine.intent, machine.streak, &machine.illness).hash(&mut hasher);
             (machine.last_probe.as_ref().map(|probe| probe.verdict), machine.next_probe.is_some()).hash(&mut hasher);
             (machine.probe, &machine.queued, machine.stopper, machine.n_stops, machine.has_stopped).hash(&mut hasher);
-            (machine.last_exit.is_some(), calls, awaits_start, awaits_stop).hash(&mut hasher);
+            (machine.last_exit.is_some(), calls, awaits_start, awaits_stop, since).hash(&mut hasher);
         }
-        let Self { engines: _, shim, alive, rest, wanted, next, left, asked, is_done, is_contested } = self;
-        (shim, alive, rest, wanted, next, left, asked, is_done, is_contested).hash(&mut hasher);
+        let Self { engines: _, shim, alive, rest, wanted, n_stops, next, left, asked, is_done, is_contested } = self;
+        (shim, alive, rest, wanted, n_stops, next, left, asked, is_done, is_contested).hash(&mut hasher);
         hasher.finish()
     }
 }

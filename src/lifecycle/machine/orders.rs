@@ -174,7 +174,20 @@ impl Turn {
         }
     }
 
-    pub(super) fn launch_given_up(&mut self) {
+    pub(super) fn stopped_elsewhere(&mut self) {
+        if let Queued::Start { .. } = self.machine.queued {
+            self.machine.queued = Queued::Nothing;
+        } else if let ServiceState::Waiting { .. } = self.machine.state {
+            self.enter(ServiceState::Stopped);
+        } else {
+            // A launch hears it from its backend, and what runs is stopped.
+            return;
+        }
+        self.machine.intent = Some(Intent::Down);
+        self.emit(Effect::StartEnded(StartEnd::Superseded));
+    }
+
+    pub(super) fn launch_given_up(&mut self, end: StartEnd) {
         let ServiceState::Launching { .. } = self.machine.state else {
             return;
         };
@@ -182,8 +195,8 @@ impl Turn {
         match self.dequeue() {
             Queued::Stop { .. } => self.emit(Effect::StopEnded(StopEnd::NotRunning)),
             Queued::Nothing | Queued::Start { .. } => {
-                self.machine.intent = None;
-                self.emit(Effect::StartEnded(StartEnd::Abandoned));
+                self.machine.intent = (end == StartEnd::Superseded).then_some(Intent::Down);
+                self.emit(Effect::StartEnded(end));
             }
         }
     }

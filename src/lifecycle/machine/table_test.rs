@@ -106,6 +106,8 @@ fn inputs(now: Instant) -> Vec<(&'static str, Input)> {
         ("found running", launched(now, LaunchOrigin::FoundRunning)),
         ("launch failed", Input::LaunchFailed { message: "no such file".to_owned(), remedy: None }),
         ("launch given up", Input::LaunchGivenUp),
+        ("launch overtaken", Input::LaunchOvertaken),
+        ("stopped elsewhere", Input::StoppedElsewhere),
         ("stop", stop(StopHow::Ask)),
         ("kill", stop(StopHow::Kill)),
         ("is gone", Input::StopReported(Ok(()))),

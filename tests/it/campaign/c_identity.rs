@@ -61,6 +61,36 @@ fn fifty_commands_at_once_start_one_instance_and_all_succeed() {
     home.assert_all_can_be_stopped();
 }
 
+/// A check that a file answers.
+fn well_when_there(path: &std::path::Path, name: &str) -> String {
+    let check = "start_interval = 1\ninterval = 1\ntype = \"file\"";
+    format!("[services.{name}.health_check]\n{check}\n[services.{name}.health_check.file]\npath = {path:?}\n")
+}
+
+#[test]
+fn a_stop_is_heard_by_a_start_that_waits_in_another_program() {
+    let home = Home::empty();
+    let well = home.path("well");
+    home.write(
+        &(home.section("queue", &[], &[], &well_when_there(&well, "queue"))
+            + &home.section("worker", &["queue"], &[], "")),
+    );
+    let starting = home.command("services start worker").stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("it waits for queue", || !home.living("queue").is_empty());
+
+    let said = home.must("services stop worker");
+    assert!(said.contains("worker is not running"), "{said}");
+    std::fs::write(&well, "").unwrap();
+    let output = starting.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("worker: given up, since something else was asked for meanwhile"), "{said}");
+    assert_eq!(home.living("worker"), [] as [u32; 0]);
+    // Nobody but an earlier start is concerned.
+    home.must("services start worker");
+    home.assert_all_can_be_stopped();
+}
+
 #[test]
 fn whatever_races_with_it_the_last_wish_is_what_comes_true() {
     let home = Home::empty();
