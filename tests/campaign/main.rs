@@ -18,6 +18,7 @@
 )]
 
 mod cases;
+mod mounts;
 mod soak;
 #[path = "../it/support/mod.rs"]
 #[allow(dead_code, reason = "what the tests share is more than what this needs")]

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::Options;
 use crate::support::dice::{Dice, pass};
 use crate::support::home::{Home, is_alive, kill};
 use crate::support::terminal::Terminal;
+use crate::{Options, mounts};
 
 /// Twelve services: what each needs, and what it does besides.
 const PLATFORM: [(&str, &[&str], &[&str]); 12] = [
@@ -32,6 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Soak {
     home: Home,
+    /// Whether the services' files are on a disk of their own, which can be filled.
+    has_own_disk: bool,
+    supervise: Option<Child>,
     dice: Dice,
     good: String,
     bystanders: Vec<Child>,
@@ -42,8 +46,19 @@ struct Soak {
     stopped: Option<u32>,
 }
 
-/// Breaks things until the time is over. Whether nothing was found.
+/// The size of the disk of its own, in MiB.
+const DISK: u32 = 16;
+
+/// Breaks things until the time is over. Whether nothing was found. Where the machine allows it, in a world of its own, with a disk of its
+/// own that can be filled.
 pub(crate) fn run(options: &Options) -> bool {
+    match mounts::again_inside() {
+        Some(is_well) => is_well,
+        None => soak(options),
+    }
+}
+
+fn soak(options: &Options) -> bool {
     let begun = Instant::now();
     let mut soak = Soak::new(options.seed);
     let mut n_steps = 0_u64;
@@ -78,6 +93,10 @@ pub(crate) fn run(options: &Options) -> bool {
 impl Soak {
     fn new(seed: u64) -> Self {
         let home = Home::empty();
+        let has_own_disk = mounts::is_inside() && mount_disk(&home);
+        if !has_own_disk {
+            println!("SKIPPED, no mounts of one's own here (unshare -Urm): full disks");
+        }
         let good: String = PLATFORM
             .iter()
             .map(|(name, needs, arguments)| {
@@ -99,6 +118,8 @@ impl Soak {
         let wishes = PLATFORM.iter().map(|(name, ..)| (*name, true)).collect();
         Self {
             home,
+            has_own_disk,
+            supervise: None,
             dice: Dice::new(seed),
             good,
             bystanders,
@@ -124,7 +145,7 @@ impl Soak {
 
     fn step(&mut self, step: u64) {
         let name = self.any();
-        match self.dice.below(16) {
+        match self.dice.below(18) {
             0 | 1 => {
                 self.note(step, &format!("kill the process of {name}"));
                 self.home.living(name).iter().for_each(|&pid| kill("-9", pid));
@@ -207,6 +228,31 @@ impl Soak {
                     self.consoles.push(console);
                 }
             }
+            15 if self.supervise.is_some() => {
+                self.note(step, "kill supervise");
+                self.kill_supervise();
+            }
+            15 => {
+                self.note(step, "begin to supervise");
+                let mut command = self.home.command("supervise");
+                let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+                self.supervise = Some(command.spawn().expect("supervise"));
+            }
+            16 if self.has_own_disk => {
+                self.note(step, "fill the disk");
+                fill_disk(&self.home);
+                for _ in 0..1 + self.dice.below(3) {
+                    let name = self.any();
+                    if self.dice.below(3) == 0 {
+                        self.note(step, &format!("kill the process of {name}"));
+                        self.home.living(name).iter().for_each(|&pid| kill("-9", pid));
+                    } else {
+                        self.one_command(step, name);
+                    }
+                }
+                self.note(step, "make room again");
+                std::fs::remove_file(filler(&self.home)).expect("there is one");
+            }
             _ => {
                 self.note(step, "begin a start of everything, and kill it");
                 self.wishes.clear();
@@ -216,6 +262,13 @@ impl Soak {
                 let _ended = command.kill();
                 let _ended = command.wait();
             }
+        }
+    }
+
+    fn kill_supervise(&mut self) {
+        if let Some(mut supervise) = self.supervise.take() {
+            let _ended = supervise.kill();
+            let _ended = supervise.wait();
         }
     }
 
@@ -384,6 +437,7 @@ impl Soak {
 
     /// Numbered lines that are missing, doubled or out of order, in the logs that nobody removed.
     fn what_the_logs_lack(&mut self) -> Option<String> {
+        self.kill_supervise();
         let output = self.home.types("platform stop --force");
         if !output.status.success() {
             return Some(format!("not all can be stopped: {}", String::from_utf8_lossy(&output.stderr)));
@@ -413,8 +467,31 @@ fn is_shim(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("provisioning-sh"))
 }
 
+/// Puts the services' files on a disk of their own.
+fn mount_disk(home: &Home) -> bool {
+    let place = home.services_dir();
+    std::fs::create_dir_all(&place).expect("a directory");
+    let size = format!("size={DISK}m,mode=0700");
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(&place).status();
+    mounted.is_ok_and(|status| status.success())
+}
+
+fn filler(home: &Home) -> PathBuf {
+    home.services_dir().join("filler")
+}
+
+/// Until nothing more can be written.
+fn fill_disk(home: &Home) {
+    let mut file = std::fs::File::create(filler(home)).expect("a file");
+    for length in [64 * 1024, 4096, 1] {
+        let block = vec![0; length];
+        while std::io::Write::write_all(&mut file, &block).is_ok() {}
+    }
+}
+
 impl Drop for Soak {
     fn drop(&mut self) {
+        self.kill_supervise();
         for bystander in &mut self.bystanders {
             let _ended = bystander.kill();
             let _ended = bystander.wait();

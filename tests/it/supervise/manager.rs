@@ -4,7 +4,9 @@ use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
 use super::{Supervise, home};
-use crate::support::home::{DEADLINE, Home};
+use crate::own_path;
+use crate::support::campaign::{in_own_world, skipped};
+use crate::support::home::{DEADLINE, Home, kill, wait_until};
 
 /// A service manager's ear.
 struct Manager(UnixDatagram);
@@ -61,7 +63,7 @@ fn no_service_inherits_the_way_to_the_service_manager() {
     let mut command = home.command("services start a");
     let started = command.env("NOTIFY_SOCKET", "/run/secret.sock").env("WATCHDOG_USEC", "1").output().unwrap();
     assert!(started.status.success());
-    crate::support::home::wait_until("it printed", || home.log("a").contains("that is all"));
+    wait_until("it printed", || home.log("a").contains("that is all"));
     assert!(!home.log("a").contains("secret.sock"), "{}", home.log("a"));
 }
 
@@ -115,4 +117,90 @@ fn a_unit_takes_over_from_one_that_was_started_in_the_background() {
     let supervise = Supervise(command.env("NOTIFY_SOCKET", home.path("notify.sock")).spawn().unwrap());
     manager.hears("STATUS=leading: 1 of 1");
     assert_eq!(super::running(&home), Some(supervise.pid()));
+}
+
+/// Where Debian, Fedora and Arch put it.
+const SYSTEMD: &str = "/usr/lib/systemd/systemd";
+
+/// A systemd user manager, in a world of its own.
+struct UserManager<'a> {
+    home: &'a Home,
+    systemd: std::process::Child,
+}
+
+impl<'a> UserManager<'a> {
+    /// `None` where it does not come up.
+    fn begin(home: &'a Home) -> Option<Self> {
+        // It wants a machine that was booted by systemd, which this directory says.
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "none", "/run"]).status().unwrap();
+        assert!(mounted.success());
+        std::fs::create_dir_all("/run/systemd/system").unwrap();
+        std::fs::create_dir(home.path("run")).unwrap();
+        let mut systemd = Command::new(SYSTEMD);
+        systemd.args(["--user", "--log-target=null"]).env("XDG_RUNTIME_DIR", home.path("run"));
+        systemd.env("HOME", home.path("")).env("XDG_CONFIG_HOME", home.path("config"));
+        let systemd = systemd.stdin(std::process::Stdio::null()).spawn().ok()?;
+        let mut manager = Self { home, systemd };
+        let begun = std::time::Instant::now();
+        while manager.systemctl("is-system-running").trim() != "running" {
+            if manager.systemd.try_wait().unwrap().is_some() || begun.elapsed() > DEADLINE {
+                return None;
+            }
+            std::thread::park_timeout(std::time::Duration::from_millis(20));
+        }
+        Some(manager)
+    }
+
+    fn systemctl(&self, line: &str) -> String {
+        let mut systemctl = Command::new("systemctl");
+        systemctl.arg("--user").args(line.split(' ')).env("XDG_RUNTIME_DIR", self.home.path("run"));
+        String::from_utf8(systemctl.output().unwrap().stdout).unwrap()
+    }
+
+    fn property(&self, name: &str) -> String {
+        self.systemctl(&format!("show --value --property {name} provisioning-supervise.service")).trim().to_owned()
+    }
+}
+
+impl Drop for UserManager<'_> {
+    fn drop(&mut self) {
+        let _ = self.systemd.kill();
+        let _ = self.systemd.wait();
+    }
+}
+
+#[test]
+fn a_real_user_manager_starts_it_again_when_it_dies_and_no_service_notices() {
+    in_own_world(own_path!(), || {
+        const TEST: &str = "a_real_user_manager_starts_it_again_when_it_dies_and_no_service_notices";
+        if !std::path::Path::new(SYSTEMD).exists() {
+            return skipped(TEST, "there is no systemd here");
+        }
+        let home = home();
+        home.must("services start a");
+        let service = home.pid("a").expect("it runs");
+        let Some(manager) = UserManager::begin(&home) else {
+            return skipped(TEST, "systemd cannot be a user manager here");
+        };
+        let installed = home.command("supervise install").env("XDG_CONFIG_HOME", home.path("config")).output().unwrap();
+        assert!(installed.status.success(), "{installed:?}");
+        manager.systemctl("daemon-reload");
+        // Comes back when it has said that it is ready.
+        manager.systemctl("enable --now provisioning-supervise.service");
+        assert_eq!(manager.property("ActiveState"), "active", "{}", manager.systemctl("status"));
+        let first: u32 = manager.property("MainPID").parse().unwrap();
+        wait_until("it leads", || super::running(&home) == Some(first));
+        wait_until("its status", || manager.property("StatusText") == "leading: 1 of 1 services run");
+
+        kill("-9", first);
+        wait_until("its successor", || manager.property("NRestarts") == "1");
+        wait_until("its successor is ready", || manager.property("ActiveState") == "active");
+        let second: u32 = manager.property("MainPID").parse().unwrap();
+        wait_until("it leads", || super::running(&home) == Some(second));
+
+        manager.systemctl("stop provisioning-supervise.service");
+        assert_eq!(manager.property("ActiveState"), "inactive", "{}", manager.systemctl("status"));
+        assert_eq!((super::running(&home), home.pid("a")), (None, Some(service)));
+        home.assert_all_can_be_stopped();
+    });
 }
