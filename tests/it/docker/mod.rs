@@ -6,6 +6,7 @@ mod engine;
 mod output;
 mod private;
 mod pull;
+mod recovery;
 mod starting;
 mod states;
 

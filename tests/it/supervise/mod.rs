@@ -36,12 +36,12 @@ fn leader(home: &Home) -> Option<String> {
 }
 
 /// A `supervise` in the foreground. Killed at the end.
-struct Supervise(Child);
+pub(crate) struct Supervise(Child);
 
 impl Supervise {
     /// Begins, and leads.
     #[track_caller]
-    fn leading(home: &Home, flags: &str) -> Self {
+    pub(crate) fn leading(home: &Home, flags: &str) -> Self {
         let supervise = Self::begin(home, flags);
         wait_until("supervise leads", || status(home)["leader"]["pid"].as_u64() == Some(u64::from(supervise.pid())));
         supervise
@@ -62,7 +62,7 @@ impl Supervise {
 
     /// Waits for its end, and what it said on standard error.
     #[track_caller]
-    fn ended(mut self) -> (ExitStatus, String) {
+    pub(crate) fn ended(mut self) -> (ExitStatus, String) {
         let stderr = self.0.stderr.take().unwrap();
         let (sender, said) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
