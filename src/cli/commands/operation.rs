@@ -13,6 +13,7 @@ use super::services::{Telling, ensure};
 use crate::cli::exit::Exit;
 use crate::cli::names::{near_command, near_operation};
 use crate::cli::session::{Face, Session};
+use crate::report::known_operations;
 
 /// What the programs of operations begin with, as `git-` and `cargo-` do.
 const PREFIX: &str = "provisioning-";
@@ -39,12 +40,19 @@ pub(in crate::cli) async fn run(words: &[OsString], session: &Session, face: &mu
 
 fn say_unknown(name: &str, session: &Session, face: &mut Face) {
     let program = face.program;
+    if known_operations(&session.registry).contains(&name) {
+        face.out
+            .error(&format!("error: the operation {name} has no program here: there is no {PREFIX}{name} on the PATH"));
+        face.out
+            .error(&format!("  Install it, or start only what it needs: {} services ensure {name}", program.name()));
+        return;
+    }
     face.out.error(&format!("error: {name} is no command, and there is no program {PREFIX}{name} on the PATH"));
     if let Some(near) = near_command(name, program).or_else(|| near_operation(name, &session.registry)) {
         face.out.error(&format!("  Did you mean {near}?"));
     }
     face.out.error(&format!(
-        "  {0} services ensure {name} starts what the operation needs; {0} --help lists the commands",
+        "  {0} --help lists the commands; {0} services ensure OPERATION starts what an operation needs",
         program.name()
     ));
 }

@@ -97,6 +97,7 @@ fn an_unknown_command_is_told_what_it_could_have_been_and_starts_nothing() {
     let answer = home.types("server create");
     assert_eq!(answer.code, Some(2));
     assert!(answer.err.contains("provisioning-server") && answer.err.contains("services ensure server"), "{answer:#?}");
+    assert!(!answer.err.contains("Did you mean"), "it was meant: {answer:#?}");
     // A name is no way to somewhere else.
     home.program("provisioning-x", "touch made");
     for line in ["../programs/x", "./x", "x/../x"] {
