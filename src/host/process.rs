@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -42,10 +42,15 @@ impl Stat {
     }
 }
 
+/// More than the line of `/proc/PID/stat` can have: 64 characters of name and fifty numbers of at most 20 digits.
+const MAX_STAT: usize = 2048;
+
 /// Reads `/proc/<pid>/stat`; `None` when there is no such process (or none that may be seen).
 pub fn stat(pid: u32) -> Option<Stat> {
-    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    parse_stat(&text)
+    // In one read: the kernel says no length, and reading on until the end would take seven.
+    let mut text = [0; MAX_STAT];
+    let n_bytes = fs::File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut text).ok()?;
+    parse_stat(text.get(..n_bytes)?)
 }
 
 fn parse_stat(text: &[u8]) -> Option<Stat> {

@@ -41,8 +41,9 @@ pub fn read(path: &Path) -> io::Result<Found> {
         Err(error) if error.kind() == io::ErrorKind::Other => return Ok(Found::Unusable(error.to_string())),
         Err(error) => return Err(error),
     };
-    let mut text = Vec::new();
     let metadata = file.metadata()?;
+    // Room for all of it and a byte more, so that one read takes it and the next one sees the end.
+    let mut text = Vec::with_capacity(usize::try_from(metadata.len().min(MAX_LENGTH)).unwrap_or(0) + 1);
     let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
     let written_at = metadata.modified()?;
     file.take(MAX_LENGTH + 1).read_to_end(&mut text)?;

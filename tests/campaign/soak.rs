@@ -225,6 +225,11 @@ impl Soak {
                 if self.dice.below(2) == 0 {
                     kill("-9", console.pid());
                 } else {
+                    if starts {
+                        // Until it has begun, whatever is asked for after this step is not the later wish.
+                        let has_begun = |text: &str| text.contains("start all") && !text.contains("beginning");
+                        console.wait("the start of everything", || has_begun(&console.text()));
+                    }
                     self.consoles.push(console);
                 }
             }
