@@ -5,6 +5,7 @@ use std::process::Child;
 
 use super::commands::Commands;
 use super::*;
+use crate::support::campaign::rounds;
 
 /// The processes that this one started, and theirs.
 fn descendants(pid: u32) -> Vec<u32> {
@@ -50,7 +51,9 @@ fn a_start_that_is_killed_with_its_compose_at_any_moment_is_completed_by_the_nex
     let Some(it) = Fixture::new(GOOD) else { return };
     let commands = Commands::new(&it, std::env::var_os("PATH").expect("PATH"));
     // The first makes a container; the others replace one whose definition has changed, which takes Compose several steps.
-    for (round, moment) in [300, 0, 500, 700, 900].map(Duration::from_millis).into_iter().enumerate() {
+    let moments = [300, 500, 700, 0, 900, 400, 600, 800, 100, 1_000].map(Duration::from_millis);
+    let n_rounds = usize::try_from(rounds(3, 30)).expect("few");
+    for (round, moment) in moments.into_iter().cycle().take(n_rounds).enumerate() {
         it.write(&it.definition("app", GOOD, &format!("    labels: [\"round={round}\"]\n")));
         let mut starting = commands.command("services start web").spawn().expect("spawn");
         let mut killed = Vec::new();
