@@ -106,6 +106,10 @@ fn service_row<'a>(
     }
     spans.push(Span::raw(" "));
     spans.push(paint.span(text::pad_left(&latency(paint, service), LATENCY, ellipsis), Role::Dim));
+    if columns.mode > 0 {
+        spans.push(Span::raw(" "));
+        spans.push(paint.span(text::pad(service.spec.deployment.mode().as_str(), columns.mode, ellipsis), Role::Dim));
+    }
     if columns.has_usage {
         let usage = paint.state.usage.of(service);
         let (processor, memory) = usage.map(|usage| (usage.processor, Some(usage.memory))).unwrap_or_default();
@@ -114,10 +118,6 @@ fn service_row<'a>(
             spans.push(Span::raw(" "));
             spans.push(paint.span(text::pad_left(&text, width, ellipsis), Role::Dim));
         }
-    }
-    if columns.mode > 0 {
-        spans.push(Span::raw(" "));
-        spans.push(paint.span(text::pad(service.spec.deployment.mode().as_str(), columns.mode, ellipsis), Role::Dim));
     }
     if columns.category > 0 {
         spans.push(Span::raw(" "));
