@@ -155,6 +155,8 @@ async fn run_console(
         timeline: Some(session.layout.events()),
         logs: Arc::new(tui::LogsByMode::new(session.layout, session.handle.clone(), session.output)),
         usage: session.usage,
+        // Where the person is; a directory that has gone since is told when something is to be saved.
+        save_in: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
         desk: Arc::new(Desk { found, seen, environment: environment.clone() }),
         editor: tui::Editor::find(variable),
         own_log,

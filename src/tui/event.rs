@@ -94,6 +94,11 @@ pub(crate) enum Event {
     UsageDue,
     /// What those of the visible services use that could be asked.
     UsageMeasured(Vec<(ServiceId, Instance, Usage)>),
+    /// Lines of a log were written to this file, or why not.
+    LinesSaved {
+        n_lines: usize,
+        result: Result<PathBuf, String>,
+    },
     /// The console's own log has new lines.
     OwnLogGrew,
     /// A moment came at which something visible changes by itself.

@@ -61,6 +61,8 @@ pub struct ConsoleOptions {
     pub timeline: Option<PathBuf>,
     /// What services use of the machine.
     pub usage: Arc<dyn UsageSource>,
+    /// The directory that lines of logs are saved in.
+    pub save_in: PathBuf,
     /// Who keeps the registry.
     pub desk: Arc<dyn RegistryDesk>,
     /// What opens the registry's file; `None` where there is no editor.
@@ -185,8 +187,8 @@ fn wall_clock() -> Moment {
     Moment { now: tokio::time::Instant::now().into_std(), wall: Zoned::now() }
 }
 
-/// Who can lend the terminal to another program for a while.
-pub(crate) trait Lender {
+/// Who has the terminal: can lend it to another program for a while, and hand it more than a screen.
+pub(crate) trait TerminalOwner {
     /// Gives the terminal away: no key is read, nothing is asked of it any more.
     fn lend(&mut self);
 
@@ -195,6 +197,12 @@ pub(crate) trait Lender {
     /// # Errors
     /// The terminal's own.
     fn take_back(&mut self) -> io::Result<()>;
+
+    /// Hands a text to the terminal's clipboard. Whether the terminal takes it is its own affair.
+    ///
+    /// # Errors
+    /// The terminal's own.
+    fn copy(&mut self, text: &str) -> io::Result<()>;
 }
 
 /// The terminal of this process.
@@ -203,7 +211,7 @@ struct OwnTerminal {
     keys: Keys,
 }
 
-impl Lender for OwnTerminal {
+impl TerminalOwner for OwnTerminal {
     fn lend(&mut self) {
         // First, so that no answer to what the other program asks of the terminal is read here.
         self.keys.stop();
@@ -214,6 +222,10 @@ impl Lender for OwnTerminal {
         self.guard.take_again()?;
         self.keys.start();
         Ok(())
+    }
+
+    fn copy(&mut self, text: &str) -> io::Result<()> {
+        terminal::copy(text)
     }
 }
 
@@ -230,7 +242,7 @@ enum Woken {
 pub(crate) async fn run<B, H>(
     screen: &mut Terminal<B>,
     mut heard: H,
-    lender: &mut impl Lender,
+    owner: &mut impl TerminalOwner,
     handle: Handle,
     options: &ConsoleOptions,
     clock: impl Fn() -> Moment,
@@ -306,7 +318,7 @@ where
             leave = None;
         }
         if inbox.iter().any(|event| matches!(event, Event::EditorLeft { .. })) {
-            match lender.take_back() {
+            match owner.take_back() {
                 Ok(()) => {
                     // `Terminal::clear` would ask the terminal where its cursor is, and the answer comes as a key.
                     screen.backend_mut().clear()?;
@@ -331,7 +343,13 @@ where
                         continue;
                     }
                     state.registry.is_lent = true;
-                    lender.lend();
+                    owner.lend();
+                }
+                if let Effect::Copy(text) = &effect
+                    && let Err(error) = owner.copy(text)
+                {
+                    // A terminal that has gone is noticed with the next frame.
+                    tracing::warn!(%error, "the terminal's clipboard could not be reached");
                 }
                 shell.perform(effect);
             }

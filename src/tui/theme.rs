@@ -94,6 +94,7 @@ roles! {
     LogTime = "log.time",
     LogSeparator = "log.separator",
     Match = "match",
+    MatchCurrent = "match.current",
 }
 
 /// A style for each role, ready for the terminal at hand.

@@ -5,6 +5,8 @@ mod dialog;
 mod events;
 mod filter;
 mod log;
+mod log_find;
+mod notice;
 mod operations;
 mod palette;
 mod preflight;
@@ -21,7 +23,9 @@ pub(crate) use board::{BoardRow, BoardState};
 pub(crate) use dialog::{Answer, Dialog, Question};
 pub(crate) use events::EventsState;
 pub(crate) use filter::Filter;
-pub(crate) use log::{LogState, Scroll, wrapped};
+pub(crate) use log::{LogState, Scroll, time_length, wrapped};
+pub(crate) use log_find::{LogPrompt, LogSearch, PromptKind, Towards};
+pub(crate) use notice::Notice;
 pub(crate) use operations::{Operation, OperationsState, Phase, StepStatus, StepView, title_of};
 pub(crate) use palette::{Choice, Command, PaletteState, commands};
 pub(crate) use preflight::PreflightState;
@@ -77,6 +81,8 @@ pub(crate) struct State {
     pub(crate) lower: Pane,
     pub(crate) events: EventsState,
     pub(crate) log_place: LogPlace,
+    /// What answers the last key, for a while.
+    pub(crate) notice: Option<Notice>,
     pub(crate) is_zoomed: bool,
     pub(crate) redraw: Redraw,
 }
@@ -109,6 +115,7 @@ impl State {
             lower: Pane::Log,
             events: EventsState::default(),
             log_place: LogPlace::Service,
+            notice: None,
             is_zoomed: false,
             redraw: Redraw::AtOnce,
             snapshot,

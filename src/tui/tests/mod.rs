@@ -2,6 +2,7 @@
 
 mod events;
 mod fixture;
+mod log;
 mod palette;
 mod preflight;
 mod registry;

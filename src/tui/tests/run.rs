@@ -19,7 +19,7 @@ use crate::testkit::builders::{checked_service, registry, service};
 use crate::testkit::world::World;
 use crate::tui::event::Moment;
 use crate::tui::feed::{LogEntry, LogFeed, LogPosition};
-use crate::tui::run::{Exit, ExitCause, Heard, Lender, run};
+use crate::tui::run::{Exit, ExitCause, Heard, TerminalOwner, run};
 use crate::tui::{ColourDepth, ConsoleOptions, IconSet, OwnLog};
 
 /// Logs that say whose they are.
@@ -44,10 +44,14 @@ impl LogFeed for Named {
 /// A terminal that is lent to nobody.
 struct Nobody;
 
-impl Lender for Nobody {
+impl TerminalOwner for Nobody {
     fn lend(&mut self) {}
 
     fn take_back(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn copy(&mut self, _text: &str) -> std::io::Result<()> {
         Ok(())
     }
 }
@@ -61,6 +65,7 @@ fn options() -> ConsoleOptions {
         logs: Arc::new(Named),
         timeline: None,
         usage: Arc::new(crate::engine::ports::NoUsage),
+        save_in: std::path::PathBuf::new(),
         opening: crate::tui::Opening::Look,
         desk: Arc::new(crate::tui::NoDesk),
         editor: None,

@@ -2,11 +2,11 @@
 
 use crossterm::event::{KeyEvent, KeyEventKind};
 
-use super::{board, dialog, events, inner_size, log, operation, palette, preflight, registry};
+use super::{board, dialog, events, inner_size, log, log_find, log_keep, operation, palette, preflight, registry};
 use crate::tui::action::{Action, Pane};
 use crate::tui::effect::Effect;
 use crate::tui::keymap::{self, Context};
-use crate::tui::state::{Answer, Dialog, LogPlace, PaletteState, Question, Scroll, State};
+use crate::tui::state::{Answer, Dialog, LogPlace, PaletteState, PromptKind, Question, Scroll, State, Towards};
 use crate::tui::text;
 
 pub(super) fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
@@ -14,6 +14,9 @@ pub(super) fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
         return Vec::new();
     }
     if state.dialogs.is_empty() && state.board.is_editing_filter && board::typed(state, &key) {
+        return Vec::new();
+    }
+    if state.dialogs.is_empty() && log_find::typed(state, &key) {
         return Vec::new();
     }
     match keymap::action(&key, &contexts(state)) {
@@ -93,6 +96,14 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Follow => log::toggle_follow(state),
         Action::OnlySelected => events::toggle_selected(state),
         Action::Wrap => state.log.is_wrapped = !state.log.is_wrapped,
+        Action::Times => state.log.hides_times = !state.log.hides_times,
+        Action::Search => log_find::ask(state, PromptKind::Search),
+        Action::FilterLog => log_find::ask(state, PromptKind::Filter),
+        Action::NextMatch => log_find::go(state, Towards::Newer),
+        Action::PreviousMatch => log_find::go(state, Towards::Older),
+        Action::MarkLines => log_keep::toggle_mark(state),
+        Action::CopyLines => return log_keep::copy(state),
+        Action::SaveLines => return log_keep::save(state),
         Action::ShowOperation => {
             state.operations.is_panel_open = !state.operations.is_panel_open && !state.operations.shown.is_empty();
         }
@@ -114,8 +125,12 @@ fn back(state: &mut State) {
     if state.operations.is_panel_open || state.operations.shown.iter().any(|it| it.has_failed()) {
         state.operations.is_panel_open = false;
         state.operations.shown.retain(|operation| !operation.has_failed());
+    } else if state.focus == Pane::Log && log_find::forget_mark_or_search(state) {
+        // The nearest thing, and one alone.
     } else if state.is_zoomed {
         state.is_zoomed = false;
+    } else if state.focus == Pane::Log && log_find::forget_filter(state) {
+        // All lines are shown again.
     } else if !state.board.filter_text.is_empty() {
         board::clear_filter(state);
     } else if state.focus == Pane::Services && !state.board.marked.is_empty() {

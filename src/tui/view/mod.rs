@@ -117,6 +117,11 @@ impl<'a> Paint<'a> {
         if let Some(note) = self.note(pane) {
             block = block.title_top(note.right_aligned());
         }
+        if pane == Pane::Log
+            && let Some(note) = log::finding_note(self, usize::from(area.width))
+        {
+            block = block.title_bottom(note);
+        }
         if let Some(note) = self.bottom_note(pane) {
             block = block.title_bottom(note.right_aligned());
         }
