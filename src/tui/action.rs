@@ -63,6 +63,8 @@ pub(crate) enum Action {
     ReloadRegistry,
     /// Look for everything that keeps services from starting or surviving.
     Preflight,
+    /// Try themes on.
+    Theme,
     /// Restart what the edit that is shown changed.
     ApplyEdit,
 }

@@ -11,6 +11,7 @@ use jiff::Zoned;
 use ratatui::layout::Size;
 
 use super::feed::{LogEntry, LogPosition};
+use super::theme::Themes;
 use super::timeline_feed::TimelineNews;
 use super::update::registry::Occasion;
 use crate::engine::operation::{Plan, Progress, Refusal, Request};
@@ -99,6 +100,8 @@ pub(crate) enum Event {
         n_lines: usize,
         result: Result<PathBuf, String>,
     },
+    /// The themes were read again.
+    ThemesLoaded(Box<Themes>),
     /// The console's own log has new lines.
     OwnLogGrew,
     /// A moment came at which something visible changes by itself.

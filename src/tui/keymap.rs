@@ -21,6 +21,8 @@ pub(crate) enum Context {
     Preflight,
     /// While a command is looked for by its name.
     Palette,
+    /// While themes are tried on.
+    Themes,
 }
 
 /// A key with the modifiers that matter.
@@ -53,7 +55,7 @@ const fn bind(
     Binding { keys, action, context, hint, help }
 }
 
-use Context::{Global, Palette, Preflight, Question, Reading, Registry};
+use Context::{Global, Palette, Preflight, Question, Reading, Registry, Themes};
 use Key::{Char, Code, Ctrl};
 
 const SERVICES: Context = Context::Pane(Pane::Services);
@@ -92,6 +94,10 @@ pub(crate) const BINDINGS: &[Binding] = &[
     bind(&[Code(KeyCode::PageUp)], Action::PageUp, Palette, "", "a page up"),
     bind(&[Code(KeyCode::Enter)], Action::Choose, Palette, "do it", "do it; what breaks something is asked first"),
     bind(&[Code(KeyCode::Esc)], Action::Back, Palette, "close", "close it"),
+    bind(&[Char('j'), Code(KeyCode::Down), Char('T')], Action::Down, Themes, "", "the next one"),
+    bind(&[Char('k'), Code(KeyCode::Up)], Action::Up, Themes, "", "the one before"),
+    bind(&[Code(KeyCode::Enter)], Action::Choose, Themes, "keep", "keep it as long as the console is open"),
+    bind(&[Code(KeyCode::Esc), Char('q')], Action::Back, Themes, "as before", "back to the one before"),
     bind(&[Char('j'), Code(KeyCode::Down)], Action::Down, Global, "", "down"),
     bind(&[Char('k'), Code(KeyCode::Up)], Action::Up, Global, "", "up"),
     bind(&[Char('g'), Code(KeyCode::Home)], Action::Top, Global, "", "to the top"),
@@ -150,6 +156,7 @@ pub(crate) const BINDINGS: &[Binding] = &[
     bind(&[Char('5')], Action::Focus(Pane::Events), Global, "", "events: what happened, and who caused it"),
     bind(&[Char('l')], Action::ToggleOwnLog, Global, "", "the console's own log, or back"),
     bind(&[Char('z'), Code(KeyCode::F(4))], Action::Zoom, Global, "zoom", "this pane as large as it goes, and back"),
+    bind(&[Char('T')], Action::Theme, Global, "", "try themes on"),
     bind(&[Code(KeyCode::Esc)], Action::Back, Global, "", "back: close, unzoom, clear the filter; never quits"),
     bind(&[Char(':'), Ctrl('p')], Action::Palette, Global, "commands", "every command, by its name"),
     bind(&[Char('?'), Code(KeyCode::F(1))], Action::Help, Global, "help", "this help"),

@@ -45,4 +45,4 @@ pub use icons::IconSet;
 pub use logs_by_mode::LogsByMode;
 pub use own_log::OwnLog;
 pub use run::{ConsoleError, ConsoleOptions, Exit, ExitCause, Opening, run_console};
-pub use theme::ColourDepth;
+pub use theme::{ColourDepth, ThemeSource};

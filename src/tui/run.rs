@@ -23,9 +23,9 @@ use super::feed::LogFeed;
 use super::icons::IconSet;
 use super::own_log::OwnLog;
 use super::shell::Shell;
-use super::state::{Redraw, State};
+use super::state::{Dialog, Redraw, State};
 use super::terminal::{self, Guard, Keys};
-use super::theme::{ColourDepth, Theme};
+use super::theme::ThemeSource;
 use super::update::{first_effects, update};
 use super::view::view;
 use super::wake::next_change;
@@ -49,8 +49,8 @@ const DRAIN: usize = 256;
 pub struct ConsoleOptions {
     /// Which symbols the terminal can show.
     pub icons: IconSet,
-    /// How many colours it has.
-    pub colours: ColourDepth,
+    /// Where its themes come from, and which one was asked for.
+    pub themes: ThemeSource,
     /// Whether clicks and the wheel are taken. The terminal's own selection then needs Shift.
     pub mouse: bool,
     /// What every equivalent command line ends with: ` --config FILE` where one was given, else nothing.
@@ -88,7 +88,7 @@ impl fmt::Debug for ConsoleOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConsoleOptions")
             .field("icons", &self.icons)
-            .field("colours", &self.colours)
+            .field("themes", &self.themes)
             .field("mouse", &self.mouse)
             .field("flags", &self.flags)
             .finish_non_exhaustive()
@@ -251,12 +251,15 @@ where
     B: Backend,
     H: Stream<Item = Heard> + Unpin,
 {
-    let theme = Theme::embedded(options.colours);
     let mut snapshots = handle.snapshots();
     let snapshot = snapshots.borrow_and_update().clone();
     let (reports_in, mut reports) = mpsc::channel(REPORTS);
     let mut shell = Shell::new(handle, options, reports_in);
     let mut state = State::new(clock(), screen.size()?, options.icons, options.flags.clone(), snapshot);
+    let unusable = state.themes.open(&options.themes);
+    state.dialogs.extend(
+        unusable.map(|why| Dialog::Message { title: "The default theme is used".to_owned(), lines: vec![why] }),
+    );
     let mut frames = Frames::default();
     for effect in first_effects(&mut state, options.opening) {
         shell.perform(effect);
@@ -266,6 +269,7 @@ where
         let moment = clock();
         if !state.registry.is_lent && frames.due(state.redraw, moment.now).is_some_and(|due| due <= moment.now) {
             state.moment = moment;
+            let theme = state.themes.theme().clone();
             screen.draw(|frame| view(&state, &theme, frame))?;
             state.redraw = Redraw::No;
             frames.drawn(state.moment.now);

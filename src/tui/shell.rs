@@ -16,6 +16,7 @@ use super::event::{Event, LogSession, Ticket};
 use super::feed::{EARLIER_LINES, LogFeed, LogPosition, NEWEST_LINES};
 use super::run::ConsoleOptions;
 use super::save::save_new;
+use super::theme::ThemeSource;
 use super::timeline_feed;
 use super::update::registry::Occasion;
 use crate::engine::handle::Handle;
@@ -36,6 +37,7 @@ pub(super) struct Shell {
     editor: Option<Editor>,
     usage: Arc<dyn UsageSource>,
     save_in: PathBuf,
+    themes: ThemeSource,
     /// The registry that is to be in force.
     registries: watch::Sender<Option<Arc<Registry>>>,
     reports: mpsc::Sender<Event>,
@@ -61,6 +63,7 @@ impl Shell {
             editor: options.editor.clone(),
             usage: Arc::clone(&options.usage),
             save_in: options.save_in.clone(),
+            themes: options.themes.clone(),
             registries,
             reports,
             tasks: TaskTracker::new(),
@@ -107,6 +110,7 @@ impl Shell {
                 });
             }
             Effect::SaveLines { name, text, n_lines } => self.save(name, text, n_lines),
+            Effect::LoadThemes => self.load_themes(),
             Effect::Copy(_) | Effect::Quit => {}
         }
     }
@@ -274,6 +278,16 @@ impl Shell {
                 Err(panic) => Err(panic.to_string()),
             };
             report(&reports, Event::LinesSaved { n_lines, result }).await;
+        });
+    }
+
+    fn load_themes(&self) {
+        let (source, reports) = (self.themes.clone(), self.reports.clone());
+        self.spawn(self.stop.clone(), async move {
+            match tokio::task::spawn_blocking(move || source.load()).await {
+                Ok(themes) => report(&reports, Event::ThemesLoaded(Box::new(themes))).await,
+                Err(panic) => tracing::error!(%panic, "the themes could not be read"),
+            }
         });
     }
 

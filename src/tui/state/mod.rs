@@ -11,6 +11,7 @@ mod operations;
 mod palette;
 mod preflight;
 mod registry;
+mod themes;
 mod tree;
 mod usage;
 
@@ -30,6 +31,7 @@ pub(crate) use operations::{Operation, OperationsState, Phase, StepStatus, StepV
 pub(crate) use palette::{Choice, Command, PaletteState, commands};
 pub(crate) use preflight::PreflightState;
 pub(crate) use registry::{RegistryState, alive};
+pub(crate) use themes::ThemesState;
 pub(crate) use tree::{Relation, TreeRow, TreeState};
 pub(crate) use usage::UsageState;
 
@@ -74,6 +76,7 @@ pub(crate) struct State {
     pub(crate) leadership: Option<Leadership>,
     pub(crate) preflight: PreflightState,
     pub(crate) usage: UsageState,
+    pub(crate) themes: ThemesState,
     /// The topmost is the last.
     pub(crate) dialogs: Vec<Dialog>,
     pub(crate) focus: Pane,
@@ -110,6 +113,7 @@ impl State {
             leadership: None,
             preflight: PreflightState::default(),
             usage: UsageState::default(),
+            themes: ThemesState::default(),
             dialogs: Vec::new(),
             focus: Pane::Services,
             lower: Pane::Log,

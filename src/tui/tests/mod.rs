@@ -7,6 +7,7 @@ mod palette;
 mod preflight;
 mod registry;
 mod run;
+mod themes;
 mod update;
 mod usage;
 mod view;

@@ -20,7 +20,7 @@ use crate::testkit::world::World;
 use crate::tui::event::Moment;
 use crate::tui::feed::{LogEntry, LogFeed, LogPosition};
 use crate::tui::run::{Exit, ExitCause, Heard, TerminalOwner, run};
-use crate::tui::{ColourDepth, ConsoleOptions, IconSet, OwnLog};
+use crate::tui::{ColourDepth, ConsoleOptions, IconSet, OwnLog, ThemeSource};
 
 /// Logs that say whose they are.
 struct Named;
@@ -59,7 +59,7 @@ impl TerminalOwner for Nobody {
 fn options() -> ConsoleOptions {
     ConsoleOptions {
         icons: IconSet::Emoji,
-        colours: ColourDepth::None,
+        themes: ThemeSource { dir: None, depth: ColourDepth::None, wanted: None },
         mouse: false,
         flags: String::new(),
         logs: Arc::new(Named),

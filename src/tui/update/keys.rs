@@ -2,7 +2,9 @@
 
 use crossterm::event::{KeyEvent, KeyEventKind};
 
-use super::{board, dialog, events, inner_size, log, log_find, log_keep, operation, palette, preflight, registry};
+use super::{
+    board, dialog, events, inner_size, log, log_find, log_keep, operation, palette, preflight, registry, themes,
+};
 use crate::tui::action::{Action, Pane};
 use crate::tui::effect::Effect;
 use crate::tui::keymap::{self, Context};
@@ -36,6 +38,7 @@ pub(crate) fn contexts(state: &State) -> Vec<Context> {
         Some(Dialog::Registry { .. }) => vec![Context::Registry],
         Some(Dialog::Preflight { .. }) => vec![Context::Preflight],
         Some(Dialog::Palette(_)) => vec![Context::Palette],
+        Some(Dialog::Themes { .. }) => vec![Context::Themes],
         None => vec![Context::Pane(state.focus), Context::Global],
     }
 }
@@ -109,6 +112,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         }
         Action::CancelOperation => return operation::cancel_newest(state),
         Action::Preflight => return preflight::open(state),
+        Action::Theme => return themes::open(state),
         Action::Help => state.dialogs.push(Dialog::Help { scroll: 0 }),
         Action::Back => back(state),
         Action::Quit => return quit(state),

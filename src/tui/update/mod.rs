@@ -13,6 +13,7 @@ mod palette;
 mod preflight;
 pub(crate) mod registry;
 mod snapshot;
+mod themes;
 mod usage;
 
 pub(crate) use keys::contexts;
@@ -105,6 +106,10 @@ pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Eff
         }
         Event::LinesSaved { n_lines, result } => {
             log_keep::saved(state, n_lines, result);
+            Vec::new()
+        }
+        Event::ThemesLoaded(all) => {
+            themes::loaded(state, *all);
             Vec::new()
         }
         Event::OwnLogGrew => {

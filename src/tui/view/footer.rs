@@ -73,7 +73,12 @@ fn typed_line<'a>(paint: &Paint<'a>, sign: &str, text: &str, help: &str, width: 
 fn hints<'a>(paint: &Paint<'a>, width: usize) -> Line<'a> {
     let contexts = contexts(paint.state);
     let useful = BINDINGS.iter().filter(|it| contexts.contains(&it.context) && is_useful(paint.state, it));
-    let hints: Vec<(String, &str)> = useful.filter_map(hint).collect();
+    let mut useful: Vec<&Binding> = useful.collect();
+    if matches!(paint.state.focus, Pane::Log | Pane::Events) {
+        // Who reads wants the keys for reading first.
+        useful.sort_by_key(|it| it.context == Context::Global);
+    }
+    let hints: Vec<(String, &str)> = useful.into_iter().filter_map(hint).collect();
     // Help and quit are the last ones and must not be the ones that are cut.
     let n_kept = if paint.state.dialogs.is_empty() { 2 } else { 0 };
     let (first, last) = hints.split_at(hints.len().saturating_sub(n_kept));
@@ -139,7 +144,8 @@ fn question(state: &State) -> Option<(&Option<Answer>, &Option<Answer>)> {
             | Dialog::Message { .. }
             | Dialog::Registry { .. }
             | Dialog::Preflight { .. }
-            | Dialog::Palette(_),
+            | Dialog::Palette(_)
+            | Dialog::Themes { .. },
         )
         | None => None,
     }
