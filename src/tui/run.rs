@@ -269,8 +269,8 @@ where
         let moment = clock();
         if !state.registry.is_lent && frames.due(state.redraw, moment.now).is_some_and(|due| due <= moment.now) {
             state.moment = moment;
-            let theme = state.themes.theme().clone();
-            screen.draw(|frame| view(&state, &theme, frame))?;
+            let theme = state.themes.theme();
+            screen.draw(|frame| view(&state, theme, frame))?;
             state.redraw = Redraw::No;
             frames.drawn(state.moment.now);
             next = next_change(&state);

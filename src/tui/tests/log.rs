@@ -243,6 +243,15 @@ fn another_log_is_looked_through_for_the_same() {
 }
 
 #[test]
+fn what_the_palette_does_to_the_log_is_seen() {
+    let mut console = at_log(80, 24, 300);
+    console.press("1:save the lines");
+    let effects = console.press("<Enter>");
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::SaveLines { .. })), "{effects:?}");
+    assert_eq!(console.state.focus, Pane::Log);
+}
+
+#[test]
 fn ten_thousand_lines_stay_fast() {
     let mut console = at_log(200, 50, 24);
     arrive(&mut console, (0..10_000).map(|i| format!("2025-03-01T14:29:00Z INFO request {i} handled took=3ms")));

@@ -190,8 +190,9 @@ fn look(entry: RoleEntry) -> Look {
 
 /// `did you mean "x"? `, where something is near.
 pub(super) fn nearest<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> String {
-    let near = names.map(|name| (strsim::jaro_winkler(wanted, name), name)).filter(|(nearness, _)| *nearness > 0.8);
-    let nearest = near.max_by(|(one, _), (other, _)| one.total_cmp(other));
+    let far = 1 + wanted.len() / 4;
+    let near = names.map(|name| (strsim::osa_distance(wanted, name), name)).filter(|(distance, _)| *distance <= far);
+    let nearest = near.min_by_key(|(distance, _)| *distance);
     nearest.map(|(_, name)| format!("did you mean \"{name}\"? ")).unwrap_or_default()
 }
 

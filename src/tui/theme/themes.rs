@@ -362,6 +362,7 @@ mod tests {
     fn a_mistake_names_file_line_column_and_remedy_and_leaves_the_default() {
         for (text, place, words) in [
             ("[roles]\n'state.runing' = {}\n", ":2:1", "did you mean \"state.running\"?"),
+            ("[roles]\n'kye' = {}\n", ":2:1", "did you mean \"key\"?"),
             ("[roles]\n'why' = { fg = 'gren' }\n", ":2:16", "did you mean \"green\"?"),
             ("[palette]\nx = { rgb = 'blueish' }\n", ":2:13", "is no true colour; write it as \"#1f2733\""),
             ("[palette]\nx = { ansi = 'pink' }\n", ":2:14", "none of the sixteen"),

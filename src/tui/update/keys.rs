@@ -47,6 +47,9 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     if action != Action::Quit && !state.dialogs.is_empty() {
         return dialog::act(state, action);
     }
+    if is_about_the_log(action) && state.focus != Pane::Log {
+        focus(state, Pane::Log);
+    }
     match action {
         Action::Up => move_by(state, Step::Rows(-1)),
         Action::Down => move_by(state, Step::Rows(1)),
@@ -122,6 +125,20 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Confirm | Action::Force | Action::ApplyEdit | Action::Choose => {}
     }
     Vec::new()
+}
+
+/// Whether an action needs the log in sight, from wherever it was chosen.
+fn is_about_the_log(action: Action) -> bool {
+    matches!(
+        action,
+        Action::Search
+            | Action::FilterLog
+            | Action::NextMatch
+            | Action::PreviousMatch
+            | Action::MarkLines
+            | Action::CopyLines
+            | Action::SaveLines
+    )
 }
 
 /// Closes one thing, the nearest first. Never leaves the console.

@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{inner_size, keys};
+use super::inner_size;
 use crate::tui::action::Pane;
 use crate::tui::state::{LogPrompt, PromptKind, State, Towards};
 use crate::tui::text;
@@ -12,9 +12,6 @@ const MAX_TYPED: usize = 256;
 
 /// Begins to ask for a pattern, the one before in place.
 pub(super) fn ask(state: &mut State, kind: PromptKind) {
-    if state.focus != Pane::Log {
-        keys::focus(state, Pane::Log);
-    }
     let log = &mut state.log;
     let text_before = match kind {
         PromptKind::Search => log.search.as_ref().map(|search| search.pattern.text().to_owned()),
