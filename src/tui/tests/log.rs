@@ -71,6 +71,8 @@ fn matches_are_gone_through_both_ways_and_round() {
     assert_eq!(seen, [4, 3, 4, 5, 1, 5]);
     console.press("<Esc>");
     assert!(console.state.log.search.is_none(), "escape forgets the search first");
+    console.press("n");
+    assert!(console.screen().contains("nothing is looked for yet: / begins"), "{}", console.screen());
     assert_eq!(console.state.focus, Pane::Log);
 }
 

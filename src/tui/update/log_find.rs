@@ -3,8 +3,9 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::inner_size;
-use crate::tui::action::Pane;
-use crate::tui::state::{LogPrompt, PromptKind, State, Towards};
+use crate::tui::action::{Action, Pane};
+use crate::tui::keymap::key_of;
+use crate::tui::state::{LogPrompt, Notice, PromptKind, State, Towards};
 use crate::tui::text;
 
 /// More than anybody types; what is pasted is cut.
@@ -76,6 +77,10 @@ pub(super) fn paste(state: &mut State, pasted: &str) {
 
 /// Goes to the next match.
 pub(super) fn go(state: &mut State, towards: Towards) {
+    if state.log.search.is_none() && state.log.prompt.is_none() {
+        let key = key_of(Action::Search);
+        state.notice = Some(Notice::bad(&state.moment, format!("nothing is looked for yet: {key} begins")));
+    }
     let (width, height) = inner_size(state, Pane::Log);
     state.log.go_to_hit(towards, width, height);
 }
