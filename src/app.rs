@@ -37,6 +37,9 @@ use crate::supervise::{self, Background, Ensured};
 use crate::tui::{self, ConsoleError, ConsoleOptions, Opening, RegistryDesk};
 use crate::{demo, logs};
 
+/// The theme of the console, where no flag names one.
+const THEME_VARIABLE: &str = "PROVISIONING_THEME";
+
 /// Runs the program: what both executables do.
 pub fn main() -> ExitCode {
     cli::run(&App)
@@ -145,7 +148,7 @@ async fn run_console(
             Style::Ascii => tui::IconSet::Ascii,
             Style::Emoji => tui::IconSet::detect(variable),
         },
-        colours: tui::ColourDepth::detect(variable),
+        themes: themes(setup, environment),
         mouse: true,
         flags: match (kind, &setup.config) {
             (ConsoleKind::Registry, Some(config)) => format!(" --config {}", config.display()),
@@ -155,6 +158,8 @@ async fn run_console(
         timeline: Some(session.layout.events()),
         logs: Arc::new(tui::LogsByMode::new(session.layout, session.handle.clone(), session.output)),
         usage: session.usage,
+        // Where the person is; a directory that has gone since is told when something is to be saved.
+        save_in: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
         desk: Arc::new(Desk { found, seen, environment: environment.clone() }),
         editor: tui::Editor::find(variable),
         own_log,
@@ -187,6 +192,20 @@ async fn run_console(
         Err(error @ ConsoleError::Terminal(_)) => {
             Err(SetupError { message: format!("failed to {}", chain(&error)), remedy: None })
         }
+    }
+}
+
+/// The person's own themes are beside those of the program; a flag goes before the variable.
+fn themes(setup: &Setup, environment: &Environment) -> tui::ThemeSource {
+    let variable = |name: &str| environment.variables.get(OsStr::new(name)).filter(|value| !value.is_empty());
+    let text = |name: &str| variable(name).map(|value| value.to_string_lossy().into_owned());
+    let config = variable("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let config = config.or_else(|| environment.home.as_ref().map(|home| home.join(".config")));
+    let flag = setup.theme.clone().map(|name| (name, "--theme"));
+    tui::ThemeSource {
+        dir: config.map(|config| config.join("provisioning/themes")),
+        depth: tui::ColourDepth::detect(text),
+        wanted: flag.or_else(|| text(THEME_VARIABLE).map(|name| (name, THEME_VARIABLE))),
     }
 }
 

@@ -51,8 +51,10 @@ pub fn run(root: &dyn Root) -> ExitCode {
 fn parse(program: Program, arguments: Vec<OsString>) -> Result<Cli, ExitCode> {
     let parsed = command(program).try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
     let refused = match parsed {
-        Ok(cli) if cli.command.is_some() && (cli.console.once || cli.console.demo) => command(program)
-            .error(ErrorKind::ArgumentConflict, "--once and --demo belong to the console and go with no command"),
+        Ok(cli) if cli.command.is_some() && (cli.console.once || cli.console.demo || cli.console.theme.is_some()) => {
+            let why = "--once, --demo and --theme belong to the console and go with no command";
+            command(program).error(ErrorKind::ArgumentConflict, why)
+        }
         Ok(cli) => return Ok(cli),
         Err(refused) => refused,
     };
@@ -65,7 +67,8 @@ fn dispatch(root: &dyn Root, cli: Cli, program: Program, original_umask: u32) ->
     let style = if cli.global.ascii { Style::Ascii } else { Style::Emoji };
     let mut face = Face { out: Printer::of_process(), style, verbose: cli.global.verbose, program, original_umask };
     let purpose = cli.command.as_ref().map_or(Purpose::Observe, purpose);
-    let mut setup = Setup { config: cli.global.config.clone(), purpose, original_umask, style, program };
+    let theme = cli.console.theme.clone();
+    let mut setup = Setup { config: cli.global.config.clone(), purpose, original_umask, style, theme, program };
     match &cli.command {
         Some(Command::Completions(args)) => complete::print_script(args.shell, program, &mut face.out),
         Some(Command::Man(args)) => man::run(args.directory.as_deref(), program, &mut face.out),

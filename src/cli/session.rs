@@ -29,6 +29,8 @@ pub struct Setup {
     pub original_umask: u32,
     /// How icons are drawn.
     pub style: Style,
+    /// `--theme`.
+    pub theme: Option<String>,
     /// The name it was called by.
     pub program: Program,
 }

@@ -40,6 +40,18 @@ pub(crate) enum Action {
     /// Events of the selected service alone, or of all.
     OnlySelected,
     Wrap,
+    /// Look for something in the log.
+    Search,
+    NextMatch,
+    PreviousMatch,
+    /// Show matching lines of the log alone.
+    FilterLog,
+    /// Leave the time in front of the lines out, or show it.
+    Times,
+    /// Mark lines of the log from here on.
+    MarkLines,
+    CopyLines,
+    SaveLines,
     ShowOperation,
     CancelOperation,
     Help,
@@ -51,6 +63,8 @@ pub(crate) enum Action {
     ReloadRegistry,
     /// Look for everything that keeps services from starting or surviving.
     Preflight,
+    /// Try themes on.
+    Theme,
     /// Restart what the edit that is shown changed.
     ApplyEdit,
 }

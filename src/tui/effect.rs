@@ -37,6 +37,12 @@ pub(crate) enum Effect {
     Examine { round: u64 },
     /// Look at what these use of the machine, once.
     MeasureUsage { services: Vec<ServiceId> },
+    /// Read the themes again.
+    LoadThemes,
+    /// Hand this text to the terminal's clipboard. Performed by the loop, which has the terminal.
+    Copy(String),
+    /// Write these lines to a new file, whose name begins with `name`.
+    SaveLines { name: String, text: String, n_lines: usize },
     /// Leave the console.
     Quit,
 }

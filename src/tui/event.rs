@@ -11,6 +11,7 @@ use jiff::Zoned;
 use ratatui::layout::Size;
 
 use super::feed::{LogEntry, LogPosition};
+use super::theme::Themes;
 use super::timeline_feed::TimelineNews;
 use super::update::registry::Occasion;
 use crate::engine::operation::{Plan, Progress, Refusal, Request};
@@ -94,6 +95,13 @@ pub(crate) enum Event {
     UsageDue,
     /// What those of the visible services use that could be asked.
     UsageMeasured(Vec<(ServiceId, Instance, Usage)>),
+    /// Lines of a log were written to this file, or why not.
+    LinesSaved {
+        n_lines: usize,
+        result: Result<PathBuf, String>,
+    },
+    /// The themes were read again.
+    ThemesLoaded(Box<Themes>),
     /// The console's own log has new lines.
     OwnLogGrew,
     /// A moment came at which something visible changes by itself.

@@ -21,6 +21,8 @@ pub(crate) enum Context {
     Preflight,
     /// While a command is looked for by its name.
     Palette,
+    /// While themes are tried on.
+    Themes,
 }
 
 /// A key with the modifiers that matter.
@@ -53,7 +55,7 @@ const fn bind(
     Binding { keys, action, context, hint, help }
 }
 
-use Context::{Global, Palette, Preflight, Question, Reading, Registry};
+use Context::{Global, Palette, Preflight, Question, Reading, Registry, Themes};
 use Key::{Char, Code, Ctrl};
 
 const SERVICES: Context = Context::Pane(Pane::Services);
@@ -92,6 +94,10 @@ pub(crate) const BINDINGS: &[Binding] = &[
     bind(&[Code(KeyCode::PageUp)], Action::PageUp, Palette, "", "a page up"),
     bind(&[Code(KeyCode::Enter)], Action::Choose, Palette, "do it", "do it; what breaks something is asked first"),
     bind(&[Code(KeyCode::Esc)], Action::Back, Palette, "close", "close it"),
+    bind(&[Char('j'), Code(KeyCode::Down), Char('T')], Action::Down, Themes, "", "the next one"),
+    bind(&[Char('k'), Code(KeyCode::Up)], Action::Up, Themes, "", "the one before"),
+    bind(&[Code(KeyCode::Enter)], Action::Choose, Themes, "keep", "keep it as long as the console is open"),
+    bind(&[Code(KeyCode::Esc), Char('q')], Action::Back, Themes, "as before", "back to the one before"),
     bind(&[Char('j'), Code(KeyCode::Down)], Action::Down, Global, "", "down"),
     bind(&[Char('k'), Code(KeyCode::Up)], Action::Up, Global, "", "up"),
     bind(&[Char('g'), Code(KeyCode::Home)], Action::Top, Global, "", "to the top"),
@@ -123,7 +129,15 @@ pub(crate) const BINDINGS: &[Binding] = &[
     bind(&[Code(KeyCode::Enter)], Action::FollowLink, DEPENDENCIES, "go there", "select this service on the board"),
     bind(&[Code(KeyCode::Enter)], Action::Zoom, DETAILS, "", "as large as it goes, and back"),
     bind(&[Char('f'), Code(KeyCode::F(5))], Action::Follow, LOG, "follow", "follow new lines, or pause"),
+    bind(&[Char('/')], Action::Search, LOG, "search", "look for an expression in the lines at hand"),
+    bind(&[Char('n')], Action::NextMatch, LOG, "", "the next match, downwards"),
+    bind(&[Char('N')], Action::PreviousMatch, LOG, "", "the match before"),
+    bind(&[Char('&')], Action::FilterLog, LOG, "filter", "show matching lines alone, after ! all others"),
     bind(&[Char('w')], Action::Wrap, LOG, "wrap", "break long lines, or cut them"),
+    bind(&[Char('t')], Action::Times, LOG, "", "hide or show the time in front of lines"),
+    bind(&[Char('m')], Action::MarkLines, LOG, "", "mark lines from here to where you go"),
+    bind(&[Char('y')], Action::CopyLines, LOG, "copy", "copy the marked lines, or those in sight"),
+    bind(&[Ctrl('s')], Action::SaveLines, LOG, "save", "save the lines at hand to a new file"),
     bind(&[Code(KeyCode::Enter)], Action::Zoom, LOG, "", "as large as it goes, and back"),
     bind(&[Char('f'), Code(KeyCode::F(5))], Action::Follow, EVENTS, "follow", "follow what happens, or pause"),
     bind(&[Char('v')], Action::OnlySelected, EVENTS, "selected or all", "of the selected service alone, or of all"),
@@ -142,6 +156,7 @@ pub(crate) const BINDINGS: &[Binding] = &[
     bind(&[Char('5')], Action::Focus(Pane::Events), Global, "", "events: what happened, and who caused it"),
     bind(&[Char('l')], Action::ToggleOwnLog, Global, "", "the console's own log, or back"),
     bind(&[Char('z'), Code(KeyCode::F(4))], Action::Zoom, Global, "zoom", "this pane as large as it goes, and back"),
+    bind(&[Char('T')], Action::Theme, Global, "", "try themes on"),
     bind(&[Code(KeyCode::Esc)], Action::Back, Global, "", "back: close, unzoom, clear the filter; never quits"),
     bind(&[Char(':'), Ctrl('p')], Action::Palette, Global, "commands", "every command, by its name"),
     bind(&[Char('?'), Code(KeyCode::F(1))], Action::Help, Global, "help", "this help"),

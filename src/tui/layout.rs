@@ -98,7 +98,7 @@ pub(crate) fn layout(size: Size, state: &State) -> Layout {
 
 fn wide(areas: &mut Areas, log: Pane) {
     let body = areas.body;
-    let left = body.width * 37 / 100;
+    let left = body.width * 2 / 5;
     let middle = body.width * 26 / 100;
     let upper = body.height * 2 / 5;
     let column = |x: u16, width: u16, y: u16, height: u16| Rect { x, y, width, height };

@@ -23,9 +23,9 @@ use super::feed::LogFeed;
 use super::icons::IconSet;
 use super::own_log::OwnLog;
 use super::shell::Shell;
-use super::state::{Redraw, State};
+use super::state::{Dialog, Redraw, State};
 use super::terminal::{self, Guard, Keys};
-use super::theme::{ColourDepth, Theme};
+use super::theme::ThemeSource;
 use super::update::{first_effects, update};
 use super::view::view;
 use super::wake::next_change;
@@ -49,8 +49,8 @@ const DRAIN: usize = 256;
 pub struct ConsoleOptions {
     /// Which symbols the terminal can show.
     pub icons: IconSet,
-    /// How many colours it has.
-    pub colours: ColourDepth,
+    /// Where its themes come from, and which one was asked for.
+    pub themes: ThemeSource,
     /// Whether clicks and the wheel are taken. The terminal's own selection then needs Shift.
     pub mouse: bool,
     /// What every equivalent command line ends with: ` --config FILE` where one was given, else nothing.
@@ -61,6 +61,8 @@ pub struct ConsoleOptions {
     pub timeline: Option<PathBuf>,
     /// What services use of the machine.
     pub usage: Arc<dyn UsageSource>,
+    /// The directory that lines of logs are saved in.
+    pub save_in: PathBuf,
     /// Who keeps the registry.
     pub desk: Arc<dyn RegistryDesk>,
     /// What opens the registry's file; `None` where there is no editor.
@@ -86,7 +88,7 @@ impl fmt::Debug for ConsoleOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConsoleOptions")
             .field("icons", &self.icons)
-            .field("colours", &self.colours)
+            .field("themes", &self.themes)
             .field("mouse", &self.mouse)
             .field("flags", &self.flags)
             .finish_non_exhaustive()
@@ -185,8 +187,8 @@ fn wall_clock() -> Moment {
     Moment { now: tokio::time::Instant::now().into_std(), wall: Zoned::now() }
 }
 
-/// Who can lend the terminal to another program for a while.
-pub(crate) trait Lender {
+/// Who has the terminal: can lend it to another program for a while, and hand it more than a screen.
+pub(crate) trait TerminalOwner {
     /// Gives the terminal away: no key is read, nothing is asked of it any more.
     fn lend(&mut self);
 
@@ -195,6 +197,12 @@ pub(crate) trait Lender {
     /// # Errors
     /// The terminal's own.
     fn take_back(&mut self) -> io::Result<()>;
+
+    /// Hands a text to the terminal's clipboard. Whether the terminal takes it is its own affair.
+    ///
+    /// # Errors
+    /// The terminal's own.
+    fn copy(&mut self, text: &str) -> io::Result<()>;
 }
 
 /// The terminal of this process.
@@ -203,7 +211,7 @@ struct OwnTerminal {
     keys: Keys,
 }
 
-impl Lender for OwnTerminal {
+impl TerminalOwner for OwnTerminal {
     fn lend(&mut self) {
         // First, so that no answer to what the other program asks of the terminal is read here.
         self.keys.stop();
@@ -214,6 +222,10 @@ impl Lender for OwnTerminal {
         self.guard.take_again()?;
         self.keys.start();
         Ok(())
+    }
+
+    fn copy(&mut self, text: &str) -> io::Result<()> {
+        terminal::copy(text)
     }
 }
 
@@ -230,7 +242,7 @@ enum Woken {
 pub(crate) async fn run<B, H>(
     screen: &mut Terminal<B>,
     mut heard: H,
-    lender: &mut impl Lender,
+    owner: &mut impl TerminalOwner,
     handle: Handle,
     options: &ConsoleOptions,
     clock: impl Fn() -> Moment,
@@ -239,12 +251,15 @@ where
     B: Backend,
     H: Stream<Item = Heard> + Unpin,
 {
-    let theme = Theme::embedded(options.colours);
     let mut snapshots = handle.snapshots();
     let snapshot = snapshots.borrow_and_update().clone();
     let (reports_in, mut reports) = mpsc::channel(REPORTS);
     let mut shell = Shell::new(handle, options, reports_in);
     let mut state = State::new(clock(), screen.size()?, options.icons, options.flags.clone(), snapshot);
+    let unusable = state.themes.open(&options.themes);
+    state.dialogs.extend(
+        unusable.map(|why| Dialog::Message { title: "The default theme is used".to_owned(), lines: vec![why] }),
+    );
     let mut frames = Frames::default();
     for effect in first_effects(&mut state, options.opening) {
         shell.perform(effect);
@@ -254,7 +269,8 @@ where
         let moment = clock();
         if !state.registry.is_lent && frames.due(state.redraw, moment.now).is_some_and(|due| due <= moment.now) {
             state.moment = moment;
-            screen.draw(|frame| view(&state, &theme, frame))?;
+            let theme = state.themes.theme();
+            screen.draw(|frame| view(&state, theme, frame))?;
             state.redraw = Redraw::No;
             frames.drawn(state.moment.now);
             next = next_change(&state);
@@ -306,7 +322,7 @@ where
             leave = None;
         }
         if inbox.iter().any(|event| matches!(event, Event::EditorLeft { .. })) {
-            match lender.take_back() {
+            match owner.take_back() {
                 Ok(()) => {
                     // `Terminal::clear` would ask the terminal where its cursor is, and the answer comes as a key.
                     screen.backend_mut().clear()?;
@@ -331,7 +347,13 @@ where
                         continue;
                     }
                     state.registry.is_lent = true;
-                    lender.lend();
+                    owner.lend();
+                }
+                if let Effect::Copy(text) = &effect
+                    && let Err(error) = owner.copy(text)
+                {
+                    // A terminal that has gone is noticed with the next frame.
+                    tracing::warn!(%error, "the terminal's clipboard could not be reached");
                 }
                 shell.perform(effect);
             }

@@ -15,6 +15,8 @@ use super::effect::{Effect, Load};
 use super::event::{Event, LogSession, Ticket};
 use super::feed::{EARLIER_LINES, LogFeed, LogPosition, NEWEST_LINES};
 use super::run::ConsoleOptions;
+use super::save::save_new;
+use super::theme::ThemeSource;
 use super::timeline_feed;
 use super::update::registry::Occasion;
 use crate::engine::handle::Handle;
@@ -34,6 +36,8 @@ pub(super) struct Shell {
     desk: Arc<dyn RegistryDesk>,
     editor: Option<Editor>,
     usage: Arc<dyn UsageSource>,
+    save_in: PathBuf,
+    themes: ThemeSource,
     /// The registry that is to be in force.
     registries: watch::Sender<Option<Arc<Registry>>>,
     reports: mpsc::Sender<Event>,
@@ -58,6 +62,8 @@ impl Shell {
             desk: Arc::clone(&options.desk),
             editor: options.editor.clone(),
             usage: Arc::clone(&options.usage),
+            save_in: options.save_in.clone(),
+            themes: options.themes.clone(),
             registries,
             reports,
             tasks: TaskTracker::new(),
@@ -76,7 +82,7 @@ impl Shell {
         self.editor.is_some()
     }
 
-    /// Performs everything but [`Effect::Quit`], which is the loop's own.
+    /// Performs everything but [`Effect::Quit`] and [`Effect::Copy`], which are the loop's own.
     pub(super) fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Plan { ticket, request } => self.plan(ticket, request),
@@ -103,7 +109,9 @@ impl Shell {
                     report(&reports, Event::BuiltInWritten(written.await)).await;
                 });
             }
-            Effect::Quit => {}
+            Effect::SaveLines { name, text, n_lines } => self.save(name, text, n_lines),
+            Effect::LoadThemes => self.load_themes(),
+            Effect::Copy(_) | Effect::Quit => {}
         }
     }
 
@@ -256,6 +264,29 @@ impl Shell {
                     }
                 }
                 report(&reports, Event::LogArrived { session, entries }).await;
+            }
+        });
+    }
+
+    fn save(&self, name: String, text: String, n_lines: usize) {
+        let (dir, reports) = (self.save_in.clone(), self.reports.clone());
+        self.spawn(self.stop.clone(), async move {
+            let written =
+                tokio::task::spawn_blocking(move || save_new(&dir, &name, &text).map_err(|error| (dir, error)));
+            let result = match written.await {
+                Ok(written) => written.map_err(|(dir, error)| format!("{}: {error}", dir.display())),
+                Err(panic) => Err(panic.to_string()),
+            };
+            report(&reports, Event::LinesSaved { n_lines, result }).await;
+        });
+    }
+
+    fn load_themes(&self) {
+        let (source, reports) = (self.themes.clone(), self.reports.clone());
+        self.spawn(self.stop.clone(), async move {
+            match tokio::task::spawn_blocking(move || source.load()).await {
+                Ok(themes) => report(&reports, Event::ThemesLoaded(Box::new(themes))).await,
+                Err(panic) => tracing::error!(%panic, "the themes could not be read"),
             }
         });
     }

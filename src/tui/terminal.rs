@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::thread::ThreadId;
 
+use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{
     DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, EventStream,
 };
@@ -166,6 +167,14 @@ fn take(has_mouse: bool) -> io::Result<()> {
         execute!(out, EnableMouseCapture)?;
     }
     Ok(())
+}
+
+/// Hands a text to the terminal's clipboard (OSC 52). Between two frames, whose writer is flushed by then.
+///
+/// # Errors
+/// The terminal's own.
+pub(super) fn copy(text: &str) -> io::Result<()> {
+    execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text))
 }
 
 /// The keys of this terminal, as a stream that can be silenced: while it is, nothing reads from the terminal.

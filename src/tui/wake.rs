@@ -18,6 +18,7 @@ pub(crate) fn next_change(state: &State) -> Option<Instant> {
     let Layout::Screen(areas) = layout(state.size, state) else { return None };
     let mut next = Earliest::default();
     next.add(next_minute(state));
+    next.add(state.notice.as_ref().map(|notice| notice.until));
     let operations = &state.operations;
     if operations.n_running() > 0 {
         next.add(Some(grid(state, state.moment.now, SPINNER_STEP)));

@@ -27,6 +27,7 @@ mod kills;
 mod kubernetes;
 mod process;
 mod pty;
+mod pty_log;
 mod pty_registry;
 #[cfg(feature = "remote")]
 mod remote;

@@ -110,6 +110,10 @@ impl Console {
         self.screen.lock().unwrap().parser.screen().contents()
     }
 
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.screen.lock().unwrap().bytes.clone()
+    }
+
     #[track_caller]
     pub(crate) fn wait_for(&self, what: &str) {
         self.wait(what, || self.text().contains(what));

@@ -103,6 +103,9 @@ pub struct ConsoleArgs {
     /// Open the console on seven stand-in services in a temporary home; leaves nothing behind
     #[arg(long, conflicts_with_all = ["once", "config"])]
     pub demo: bool,
+    /// Colours of the console: default, light, high-contrast, sixteen, frost, ember or your own; else $PROVISIONING_THEME
+    #[arg(long, value_name = "NAME", conflicts_with = "once")]
+    pub theme: Option<String>,
 }
 
 /// How `--once` prints the board.

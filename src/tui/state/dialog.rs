@@ -16,6 +16,8 @@ pub(crate) enum Dialog {
     Registry { scroll: usize },
     /// Every command, by its name.
     Palette(PaletteState),
+    /// Themes, tried on as the cursor goes; the name of the one before.
+    Themes { before: String },
     /// What keeps services from starting or surviving, scrolled down by that many rows.
     Preflight { scroll: usize },
 }

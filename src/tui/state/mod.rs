@@ -5,10 +5,13 @@ mod dialog;
 mod events;
 mod filter;
 mod log;
+mod log_find;
+mod notice;
 mod operations;
 mod palette;
 mod preflight;
 mod registry;
+mod themes;
 mod tree;
 mod usage;
 
@@ -21,11 +24,14 @@ pub(crate) use board::{BoardRow, BoardState};
 pub(crate) use dialog::{Answer, Dialog, Question};
 pub(crate) use events::EventsState;
 pub(crate) use filter::Filter;
-pub(crate) use log::{LogState, Scroll, wrapped};
+pub(crate) use log::{LogState, Scroll, time_length, wrapped};
+pub(crate) use log_find::{LogPrompt, LogSearch, PromptKind, Towards};
+pub(crate) use notice::Notice;
 pub(crate) use operations::{Operation, OperationsState, Phase, StepStatus, StepView, title_of};
 pub(crate) use palette::{Choice, Command, PaletteState, commands};
 pub(crate) use preflight::PreflightState;
 pub(crate) use registry::{RegistryState, alive};
+pub(crate) use themes::ThemesState;
 pub(crate) use tree::{Relation, TreeRow, TreeState};
 pub(crate) use usage::UsageState;
 
@@ -70,6 +76,7 @@ pub(crate) struct State {
     pub(crate) leadership: Option<Leadership>,
     pub(crate) preflight: PreflightState,
     pub(crate) usage: UsageState,
+    pub(crate) themes: ThemesState,
     /// The topmost is the last.
     pub(crate) dialogs: Vec<Dialog>,
     pub(crate) focus: Pane,
@@ -77,6 +84,8 @@ pub(crate) struct State {
     pub(crate) lower: Pane,
     pub(crate) events: EventsState,
     pub(crate) log_place: LogPlace,
+    /// What answers the last key, for a while.
+    pub(crate) notice: Option<Notice>,
     pub(crate) is_zoomed: bool,
     pub(crate) redraw: Redraw,
 }
@@ -104,11 +113,13 @@ impl State {
             leadership: None,
             preflight: PreflightState::default(),
             usage: UsageState::default(),
+            themes: ThemesState::default(),
             dialogs: Vec::new(),
             focus: Pane::Services,
             lower: Pane::Log,
             events: EventsState::default(),
             log_place: LogPlace::Service,
+            notice: None,
             is_zoomed: false,
             redraw: Redraw::AtOnce,
             snapshot,

@@ -100,7 +100,12 @@ fn all(state: &State) -> Vec<Command> {
 fn is_command(action: Action, context: Context) -> bool {
     let is_here = match context {
         Context::Global | Context::Pane(_) => true,
-        Context::Question | Context::Reading | Context::Registry | Context::Preflight | Context::Palette => false,
+        Context::Question
+        | Context::Reading
+        | Context::Registry
+        | Context::Preflight
+        | Context::Palette
+        | Context::Themes => false,
     };
     let only_moves = matches!(
         action,

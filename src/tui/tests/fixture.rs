@@ -125,11 +125,20 @@ impl Console {
         self.state.board.selected.as_ref().map_or("", ServiceId::as_str)
     }
 
+    /// The screen in the default theme.
     pub(super) fn buffer(&self, depth: ColourDepth) -> Buffer {
+        self.drawn(&Theme::embedded(depth))
+    }
+
+    /// The screen in the theme that is on.
+    pub(super) fn own_buffer(&self) -> Buffer {
+        self.drawn(self.state.themes.theme())
+    }
+
+    fn drawn(&self, theme: &Theme) -> Buffer {
         let Size { width, height } = self.state.size;
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        let theme = Theme::embedded(depth);
-        terminal.draw(|frame| view(&self.state, &theme, frame)).unwrap();
+        terminal.draw(|frame| view(&self.state, theme, frame)).unwrap();
         terminal.backend().buffer().clone()
     }
 

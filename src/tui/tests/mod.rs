@@ -2,10 +2,12 @@
 
 mod events;
 mod fixture;
+mod log;
 mod palette;
 mod preflight;
 mod registry;
 mod run;
+mod themes;
 mod update;
 mod usage;
 mod view;

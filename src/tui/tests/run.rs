@@ -19,8 +19,8 @@ use crate::testkit::builders::{checked_service, registry, service};
 use crate::testkit::world::World;
 use crate::tui::event::Moment;
 use crate::tui::feed::{LogEntry, LogFeed, LogPosition};
-use crate::tui::run::{Exit, ExitCause, Heard, Lender, run};
-use crate::tui::{ColourDepth, ConsoleOptions, IconSet, OwnLog};
+use crate::tui::run::{Exit, ExitCause, Heard, TerminalOwner, run};
+use crate::tui::{ColourDepth, ConsoleOptions, IconSet, OwnLog, ThemeSource};
 
 /// Logs that say whose they are.
 struct Named;
@@ -44,10 +44,14 @@ impl LogFeed for Named {
 /// A terminal that is lent to nobody.
 struct Nobody;
 
-impl Lender for Nobody {
+impl TerminalOwner for Nobody {
     fn lend(&mut self) {}
 
     fn take_back(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn copy(&mut self, _text: &str) -> std::io::Result<()> {
         Ok(())
     }
 }
@@ -55,12 +59,13 @@ impl Lender for Nobody {
 fn options() -> ConsoleOptions {
     ConsoleOptions {
         icons: IconSet::Emoji,
-        colours: ColourDepth::None,
+        themes: ThemeSource { dir: None, depth: ColourDepth::None, wanted: None },
         mouse: false,
         flags: String::new(),
         logs: Arc::new(Named),
         timeline: None,
         usage: Arc::new(crate::engine::ports::NoUsage),
+        save_in: std::path::PathBuf::new(),
         opening: crate::tui::Opening::Look,
         desk: Arc::new(crate::tui::NoDesk),
         editor: None,

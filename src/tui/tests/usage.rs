@@ -71,3 +71,23 @@ fn what_looks_the_same_is_not_drawn_again() {
     assert_eq!(measure(&mut console, 1_020, 42), Redraw::No);
     assert_eq!(measure(&mut console, 1_070, 42), Redraw::Now);
 }
+
+#[test]
+fn the_board_says_the_mode_first_and_shows_no_columns_of_dashes() {
+    let row = |console: &Console| {
+        let screen = console.screen();
+        let row = screen.lines().find(|row| row.contains("orchestrator   ")).unwrap_or_default().to_owned();
+        row.split('│').nth(1).unwrap_or_default().to_owned()
+    };
+    let mut console = Console::demo(140, 40);
+    assert!(row(&console).ends_with("15ms binary"), "{}", row(&console));
+
+    console = fresh(Console::demo(200, 50));
+    assert!(row(&console).ends_with("15ms binary"), "nothing is known yet: {}", row(&console));
+    let instance = console.state.selected().and_then(|it| it.state.instance()).cloned().expect("it runs");
+    for millis in [1_000, 1_030] {
+        console.advance(Duration::from_secs(1));
+        console.event(Event::UsageMeasured(vec![(id("orchestrator"), instance.clone(), used(millis, 42))]));
+    }
+    assert!(row(&console).ends_with("15ms binary  3.0 %   42 MiB"), "{}", row(&console));
+}

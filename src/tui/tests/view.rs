@@ -203,7 +203,7 @@ fn every_size_is_drawn_without_a_panic_and_within_its_width() {
     for icons in [IconSet::Emoji, IconSet::Ascii] {
         for width_ in [1_u16, 59, 60, 80, 100, 160, 300] {
             for height in [1_u16, 15, 16, 24, 28, 90] {
-                for keys in ["", "z", "3z", "2", "?", "l", "4<Up>"] {
+                for keys in ["", "z", "3z", "2", "?", "l", "4<Up>", "4/e|x", "4&!q<Enter>/s<Enter>m", "T"] {
                     let mut console = Console::new((width_, height), icons, many(40));
                     console.log(30);
                     console.press(keys);

@@ -1,12 +1,15 @@
 //! Keys while something lies above the screen.
 
-use super::{operation, palette, preflight, registry};
+use super::{operation, palette, preflight, registry, themes};
 use crate::tui::action::Action;
 use crate::tui::effect::Effect;
 use crate::tui::state::{Answer, Dialog, State};
 use crate::tui::view::help;
 
 pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
+    if matches!(state.dialogs.last(), Some(Dialog::Themes { .. })) {
+        return themes::act(state, action);
+    }
     if action == Action::Back {
         state.dialogs.pop();
         return Vec::new();
@@ -43,7 +46,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Some(Dialog::Registry { .. }) => registry::act(state, action),
         Some(Dialog::Preflight { .. }) => preflight::act(state, action),
         Some(Dialog::Palette(_)) => palette::act(state, action),
-        Some(Dialog::Message { .. }) | None => Vec::new(),
+        Some(Dialog::Message { .. } | Dialog::Themes { .. }) | None => Vec::new(),
     }
 }
 

@@ -2,11 +2,13 @@
 
 use crossterm::event::{KeyEvent, KeyEventKind};
 
-use super::{board, dialog, events, inner_size, log, operation, palette, preflight, registry};
+use super::{
+    board, dialog, events, inner_size, log, log_find, log_keep, operation, palette, preflight, registry, themes,
+};
 use crate::tui::action::{Action, Pane};
 use crate::tui::effect::Effect;
 use crate::tui::keymap::{self, Context};
-use crate::tui::state::{Answer, Dialog, LogPlace, PaletteState, Question, Scroll, State};
+use crate::tui::state::{Answer, Dialog, LogPlace, PaletteState, PromptKind, Question, Scroll, State, Towards};
 use crate::tui::text;
 
 pub(super) fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
@@ -14,6 +16,9 @@ pub(super) fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
         return Vec::new();
     }
     if state.dialogs.is_empty() && state.board.is_editing_filter && board::typed(state, &key) {
+        return Vec::new();
+    }
+    if state.dialogs.is_empty() && log_find::typed(state, &key) {
         return Vec::new();
     }
     match keymap::action(&key, &contexts(state)) {
@@ -33,6 +38,7 @@ pub(crate) fn contexts(state: &State) -> Vec<Context> {
         Some(Dialog::Registry { .. }) => vec![Context::Registry],
         Some(Dialog::Preflight { .. }) => vec![Context::Preflight],
         Some(Dialog::Palette(_)) => vec![Context::Palette],
+        Some(Dialog::Themes { .. }) => vec![Context::Themes],
         None => vec![Context::Pane(state.focus), Context::Global],
     }
 }
@@ -40,6 +46,9 @@ pub(crate) fn contexts(state: &State) -> Vec<Context> {
 pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     if action != Action::Quit && !state.dialogs.is_empty() {
         return dialog::act(state, action);
+    }
+    if is_about_the_log(action) && state.focus != Pane::Log {
+        focus(state, Pane::Log);
     }
     match action {
         Action::Up => move_by(state, Step::Rows(-1)),
@@ -93,11 +102,20 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Follow => log::toggle_follow(state),
         Action::OnlySelected => events::toggle_selected(state),
         Action::Wrap => state.log.is_wrapped = !state.log.is_wrapped,
+        Action::Times => state.log.hides_times = !state.log.hides_times,
+        Action::Search => log_find::ask(state, PromptKind::Search),
+        Action::FilterLog => log_find::ask(state, PromptKind::Filter),
+        Action::NextMatch => log_find::go(state, Towards::Newer),
+        Action::PreviousMatch => log_find::go(state, Towards::Older),
+        Action::MarkLines => log_keep::toggle_mark(state),
+        Action::CopyLines => return log_keep::copy(state),
+        Action::SaveLines => return log_keep::save(state),
         Action::ShowOperation => {
             state.operations.is_panel_open = !state.operations.is_panel_open && !state.operations.shown.is_empty();
         }
         Action::CancelOperation => return operation::cancel_newest(state),
         Action::Preflight => return preflight::open(state),
+        Action::Theme => return themes::open(state),
         Action::Help => state.dialogs.push(Dialog::Help { scroll: 0 }),
         Action::Back => back(state),
         Action::Quit => return quit(state),
@@ -109,13 +127,31 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     Vec::new()
 }
 
+/// Whether an action needs the log in sight, from wherever it was chosen.
+fn is_about_the_log(action: Action) -> bool {
+    matches!(
+        action,
+        Action::Search
+            | Action::FilterLog
+            | Action::NextMatch
+            | Action::PreviousMatch
+            | Action::MarkLines
+            | Action::CopyLines
+            | Action::SaveLines
+    )
+}
+
 /// Closes one thing, the nearest first. Never leaves the console.
 fn back(state: &mut State) {
     if state.operations.is_panel_open || state.operations.shown.iter().any(|it| it.has_failed()) {
         state.operations.is_panel_open = false;
         state.operations.shown.retain(|operation| !operation.has_failed());
+    } else if state.focus == Pane::Log && log_find::forget_mark_or_search(state) {
+        // The nearest thing, and one alone.
     } else if state.is_zoomed {
         state.is_zoomed = false;
+    } else if state.focus == Pane::Log && log_find::forget_filter(state) {
+        // All lines are shown again.
     } else if !state.board.filter_text.is_empty() {
         board::clear_filter(state);
     } else if state.focus == Pane::Services && !state.board.marked.is_empty() {

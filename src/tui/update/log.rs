@@ -62,8 +62,8 @@ pub(super) fn load_earlier_where_needed(state: &mut State) -> Option<Effect> {
 
 pub(super) fn toggle_follow(state: &mut State) {
     let (width, height) = inner_size(state, Pane::Log);
-    state.log.scroll = match state.log.scroll {
-        Scroll::Following => Scroll::Paused { top: state.log.last_top(width, height), n_new: 0 },
-        Scroll::Paused { .. } => Scroll::Following,
-    };
+    match state.log.scroll {
+        Scroll::Following => state.log.pause_at(usize::MAX, width, height),
+        Scroll::Paused { .. } => state.log.scroll = Scroll::Following,
+    }
 }

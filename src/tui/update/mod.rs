@@ -5,12 +5,15 @@ mod dialog;
 mod events;
 mod keys;
 mod log;
+mod log_find;
+mod log_keep;
 mod mouse;
 mod operation;
 mod palette;
 mod preflight;
 pub(crate) mod registry;
 mod snapshot;
+mod themes;
 mod usage;
 
 pub(crate) use keys::contexts;
@@ -30,6 +33,7 @@ pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Eff
     let mut effects = match event {
         Event::KeyPressed(key) => {
             state.board.is_in_use = true;
+            state.notice = None;
             state.wish_redraw(Redraw::AtOnce);
             keys::pressed(state, key)
         }
@@ -37,6 +41,7 @@ pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Eff
             state.wish_redraw(Redraw::AtOnce);
             board::paste(state, &text);
             palette::paste(state, &text);
+            log_find::paste(state, &text);
             Vec::new()
         }
         Event::MouseUsed(mouse) => {
@@ -99,6 +104,14 @@ pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Eff
             usage::measured(state, found);
             Vec::new()
         }
+        Event::LinesSaved { n_lines, result } => {
+            log_keep::saved(state, n_lines, result);
+            Vec::new()
+        }
+        Event::ThemesLoaded(all) => {
+            themes::loaded(state, *all);
+            Vec::new()
+        }
         Event::OwnLogGrew => {
             if is_shown(state, Pane::OwnLog) {
                 state.wish_redraw(Redraw::Now);
@@ -107,6 +120,8 @@ pub(crate) fn update(state: &mut State, moment: Moment, event: Event) -> Vec<Eff
         }
         Event::TimePassed => {
             state.operations.forget_old(state.moment.now);
+            let now = state.moment.now;
+            state.notice.take_if(|notice| notice.until <= now);
             state.wish_redraw(Redraw::Now);
             Vec::new()
         }
@@ -157,7 +172,7 @@ fn is_shown(state: &State, pane: Pane) -> bool {
 }
 
 /// The inner width and height of a pane; a common size when it is not shown.
-fn inner_size(state: &State, pane: Pane) -> (usize, usize) {
+pub(crate) fn inner_size(state: &State, pane: Pane) -> (usize, usize) {
     match layout(state.size, state) {
         Layout::Screen(areas) if areas.pane(pane).is_some() => (areas.inner_width(pane), areas.inner_height(pane)),
         Layout::Screen(_) | Layout::TooSmall => (78, 10),

@@ -66,7 +66,8 @@ fn opened(state: &mut State) -> Option<&mut PaletteState> {
             | Dialog::Message { .. }
             | Dialog::Question(_)
             | Dialog::Registry { .. }
-            | Dialog::Preflight { .. },
+            | Dialog::Preflight { .. }
+            | Dialog::Themes { .. },
         )
         | None => None,
     }

@@ -38,7 +38,7 @@ pub(super) fn measured(state: &mut State, found: Vec<(ServiceId, Instance, Usage
 fn visible(state: &State) -> Vec<&ServiceSnapshot> {
     let Layout::Screen(areas) = layout(state.size, state) else { return Vec::new() };
     let mut visible: Vec<&ServiceSnapshot> = Vec::new();
-    if areas.pane(Pane::Services).is_some() && Columns::of(&areas, state).has_usage {
+    if areas.pane(Pane::Services).is_some() && Columns::have_room_for_usage(&areas, state) {
         let rows = board_rows(&areas, state);
         let window = rows.iter().skip(state.board.offset).take(areas.inner_height(Pane::Services));
         visible.extend(window.filter_map(|row| match row {

@@ -48,7 +48,8 @@ pub(super) fn draw(paint: &Paint<'_>, areas: &Areas, inner: Rect, buffer: &mut B
 fn highlight(paint: &Paint<'_>, area: Rect, buffer: &mut Buffer) {
     let is_focused = paint.state.focus == Pane::Services;
     let style = paint.style(if is_focused { Role::Selected } else { Role::SelectedIdle });
-    let weak = [Some(Color::Reset), paint.style(Role::Dim).fg, paint.style(Role::Heading).fg, style.bg];
+    let screen = paint.style(Role::Screen).fg.or(Some(Color::Reset));
+    let weak = [screen, paint.style(Role::Dim).fg, paint.style(Role::Heading).fg, style.bg];
     for x in area.left()..area.right() {
         let Some(cell) = buffer.cell_mut((x, area.y)) else { continue };
         let own = cell.fg;
@@ -106,6 +107,10 @@ fn service_row<'a>(
     }
     spans.push(Span::raw(" "));
     spans.push(paint.span(text::pad_left(&latency(paint, service), LATENCY, ellipsis), Role::Dim));
+    if columns.mode > 0 {
+        spans.push(Span::raw(" "));
+        spans.push(paint.span(text::pad(service.spec.deployment.mode().as_str(), columns.mode, ellipsis), Role::Dim));
+    }
     if columns.has_usage {
         let usage = paint.state.usage.of(service);
         let (processor, memory) = usage.map(|usage| (usage.processor, Some(usage.memory))).unwrap_or_default();
@@ -114,10 +119,6 @@ fn service_row<'a>(
             spans.push(Span::raw(" "));
             spans.push(paint.span(text::pad_left(&text, width, ellipsis), Role::Dim));
         }
-    }
-    if columns.mode > 0 {
-        spans.push(Span::raw(" "));
-        spans.push(paint.span(text::pad(service.spec.deployment.mode().as_str(), columns.mode, ellipsis), Role::Dim));
     }
     if columns.category > 0 {
         spans.push(Span::raw(" "));

@@ -6,10 +6,11 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget as _;
 
 use super::Paint;
+use super::log::matches;
 use crate::model::Instance;
 use crate::tui::action::{Action, Pane};
 use crate::tui::keymap::{BINDINGS, Binding, Context};
-use crate::tui::state::{Answer, Dialog, Phase, State};
+use crate::tui::state::{Answer, Dialog, LogPrompt, Phase, PromptKind, State};
 use crate::tui::text;
 use crate::tui::theme::Role;
 use crate::tui::update::contexts;
@@ -17,24 +18,51 @@ use crate::tui::update::registry::is_useful as is_edit_applicable;
 
 pub(super) fn draw(paint: &Paint<'_>, area: Rect, buffer: &mut Buffer) {
     let state = paint.state;
+    let width = usize::from(area.width);
+    let prompt = state.log.prompt.as_ref().filter(|_| state.dialogs.is_empty());
     let line = if state.board.is_editing_filter && state.dialogs.is_empty() {
-        filter_line(paint, usize::from(area.width))
+        let help = "Enter keep  Esc clear   words, !not, is:failed, cat:dns, mode:binary";
+        typed_line(paint, "/", &state.board.filter_text, help, width)
+    } else if let Some(prompt) = prompt {
+        log_prompt_line(paint, prompt, width)
+    } else if let Some(notice) = &state.notice {
+        let role = if notice.is_bad { Role::Error } else { Role::Strong };
+        let mark = if notice.is_bad { paint.icons.bad() } else { paint.icons.good() };
+        let text = text::cut(&notice.text, width.saturating_sub(5), paint.icons.ellipsis());
+        Line::from(paint.span(format!("  {mark} {text}"), role))
     } else {
-        hints(paint, usize::from(area.width))
+        hints(paint, width)
     };
     line.render(area, buffer);
 }
 
-fn filter_line<'a>(paint: &Paint<'a>, width: usize) -> Line<'a> {
-    let help = "Enter keep  Esc clear   words, !not, is:failed, cat:dns, mode:binary";
+fn log_prompt_line<'a>(paint: &Paint<'a>, prompt: &LogPrompt, width: usize) -> Line<'a> {
+    match prompt.kind {
+        PromptKind::Search => {
+            let found = paint.state.log.search.as_ref().map(|search| format!("{}   ", matches(search)));
+            let help = format!("{}Enter keep  Esc leave   a capital letter minds case", found.unwrap_or_default());
+            typed_line(paint, "/", &prompt.text, &help, width)
+        }
+        PromptKind::Filter => {
+            let log = &paint.state.log;
+            let is_plain = log.filter.as_ref().is_some_and(|filter| filter.pattern.is_plain);
+            let taken = if is_plain { " as text" } else { "" };
+            let found = format!("{} of {} lines{taken}", log.n_shown(), log.entries.len());
+            let help = format!("{found}   Enter keep  Esc as before   ! first: all but these");
+            typed_line(paint, "&", &prompt.text, &help, width)
+        }
+    }
+}
+
+/// What is being typed, with what helps to type it behind.
+fn typed_line<'a>(paint: &Paint<'a>, sign: &str, text: &str, help: &str, width: usize) -> Line<'a> {
     let room = width.saturating_sub(8);
     // The end is where the typing happens.
-    let text = &paint.state.board.filter_text;
     let start = text.char_indices().map(|(at, _)| at).find(|at| text::width(text.get(*at..).unwrap_or("")) <= room / 2);
     let typed = text.get(start.unwrap_or(0)..).unwrap_or_default().to_owned();
     let help = text::cut(help, room.saturating_sub(text::width(&typed)), "");
     Line::from(vec![
-        paint.span(" /", Role::Key),
+        paint.span(format!(" {sign}"), Role::Key),
         paint.span(typed, Role::Strong),
         paint.span(" ", Role::Selected),
         Span::raw("   "),
@@ -45,7 +73,12 @@ fn filter_line<'a>(paint: &Paint<'a>, width: usize) -> Line<'a> {
 fn hints<'a>(paint: &Paint<'a>, width: usize) -> Line<'a> {
     let contexts = contexts(paint.state);
     let useful = BINDINGS.iter().filter(|it| contexts.contains(&it.context) && is_useful(paint.state, it));
-    let hints: Vec<(String, &str)> = useful.filter_map(hint).collect();
+    let mut useful: Vec<&Binding> = useful.collect();
+    if matches!(paint.state.focus, Pane::Log | Pane::Events) {
+        // Who reads wants the keys for reading first.
+        useful.sort_by_key(|it| it.context == Context::Global);
+    }
+    let hints: Vec<(String, &str)> = useful.into_iter().filter_map(hint).collect();
     // Help and quit are the last ones and must not be the ones that are cut.
     let n_kept = if paint.state.dialogs.is_empty() { 2 } else { 0 };
     let (first, last) = hints.split_at(hints.len().saturating_sub(n_kept));
@@ -111,7 +144,8 @@ fn question(state: &State) -> Option<(&Option<Answer>, &Option<Answer>)> {
             | Dialog::Message { .. }
             | Dialog::Registry { .. }
             | Dialog::Preflight { .. }
-            | Dialog::Palette(_),
+            | Dialog::Palette(_)
+            | Dialog::Themes { .. },
         )
         | None => None,
     }

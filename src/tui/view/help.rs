@@ -14,7 +14,7 @@ const WIDTH: u16 = 76;
 const KEYS: usize = 18;
 
 /// The sections in the order of the help.
-const SECTIONS: [(Context, &str); 11] = [
+const SECTIONS: [(Context, &str); 12] = [
     (Context::Global, "Everywhere"),
     (Context::Pane(Pane::Services), "Services"),
     (Context::Pane(Pane::Dependencies), "Dependencies"),
@@ -24,6 +24,7 @@ const SECTIONS: [(Context, &str); 11] = [
     (Context::Palette, "Commands by name"),
     (Context::Registry, "An edited registry"),
     (Context::Preflight, "Preflight"),
+    (Context::Themes, "Themes"),
     (Context::Question, "Questions"),
     (Context::Reading, "Help and messages"),
 ];

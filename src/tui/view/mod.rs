@@ -14,6 +14,7 @@ pub(crate) mod preflight;
 pub(crate) mod registry;
 mod spark;
 mod summary;
+mod themes;
 pub(crate) mod tree;
 
 use ratatui::Frame;
@@ -45,6 +46,7 @@ pub(crate) fn view(state: &State, theme: &Theme, frame: &mut Frame<'_>) {
     let paint = Paint { state, theme, icons: state.icons };
     let area = frame.area();
     let buffer = frame.buffer_mut();
+    buffer.set_style(area, paint.style(Role::Screen));
     match layout(area.as_size(), state) {
         Layout::TooSmall => paint.too_small(area, buffer),
         Layout::Screen(areas) => paint.screen(&areas, buffer),
@@ -79,6 +81,7 @@ impl<'a> Paint<'a> {
             Some(Dialog::Question(question)) => dialog::draw_question(self, areas.body, question, buffer),
             Some(Dialog::Registry { scroll }) => registry::draw(self, areas.body, *scroll, buffer),
             Some(Dialog::Palette(palette)) => palette::draw(self, areas.body, palette, buffer),
+            Some(Dialog::Themes { .. }) => themes::draw(self, areas.body, buffer),
             Some(Dialog::Preflight { scroll }) => preflight::draw(self, areas.body, *scroll, buffer),
             None => {}
         }
@@ -116,6 +119,11 @@ impl<'a> Paint<'a> {
         block = block.title_top(if is_tabbed { self.tabs(pane) } else { self.title(pane, is_focused) });
         if let Some(note) = self.note(pane) {
             block = block.title_top(note.right_aligned());
+        }
+        if pane == Pane::Log
+            && let Some(note) = log::finding_note(self, usize::from(area.width))
+        {
+            block = block.title_bottom(note);
         }
         if let Some(note) = self.bottom_note(pane) {
             block = block.title_bottom(note.right_aligned());
@@ -210,6 +218,7 @@ impl<'a> Paint<'a> {
     /// Opens a box above everything, as large as its lines need, and returns what is inside.
     pub(crate) fn popup(&self, area: Rect, title: Line<'a>, buffer: &mut Buffer) -> Rect {
         Clear.render(area, buffer);
+        buffer.set_style(area, self.style(Role::Screen));
         let block = Block::new()
             .borders(Borders::ALL)
             .border_set(self.icons.border())
