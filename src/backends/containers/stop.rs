@@ -127,6 +127,21 @@ impl Engine {
         }
     }
 
+    /// Waits for a removal that somebody else began. Cancel safe.
+    pub(crate) async fn wait_until_removed(&self, id: &str, at_most: Duration) -> Result<(), Refusal> {
+        let docker = self.stream().await?;
+        let options = WaitContainerOptionsBuilder::default().condition("removed").build();
+        let mut ends = std::pin::pin!(docker.wait_container(id, Some(options)));
+        // However the wait ends, what is there then decides.
+        let _end = tokio::time::timeout(at_most, self.unless_gone(ends.next())).await;
+        match self.inspect(id).await? {
+            None => Ok(()),
+            Some(container) => {
+                Err(Refusal::Failed(format!("the removal of its container {} does not end", container.name)))
+            }
+        }
+    }
+
     async fn wait_once(&self, id: &str) -> Result<(), Refusal> {
         let docker = self.stream().await?;
         // Answered at once for one that has ended, so nothing can be missed between the signal and the wait.

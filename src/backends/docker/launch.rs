@@ -96,15 +96,21 @@ impl DockerBackend {
             Ok(image) => image.id.is_none_or(|id| id == found.image),
             Err(_) => true,
         };
+        let is_leaving = found.status == Status::REMOVING;
         if is_as_registered && is_of_this_image && !matches!(found.status, Status::DEAD | Status::REMOVING) {
             return Ok(found.id.clone());
         }
         // By its id, which was just proven ours; anonymous volumes stay.
         let remove = RemoveContainerOptionsBuilder::default().v(false).force(found.status == Status::DEAD).build();
         match docker.remove_container(&found.id, Some(remove)).await.map_err(|error| self.engine.refusal(&error)) {
-            Ok(()) | Err(Refusal::NotFound(_)) => self.create(docker, spec, docker_spec).await,
-            Err(refusal) => Err(refusal),
+            Ok(()) | Err(Refusal::NotFound(_)) => {}
+            // Somebody else removes it at this moment.
+            Err(Refusal::Conflict(words)) if is_leaving || words.contains("already in progress") => {
+                self.engine.wait_until_removed(&found.id, PATIENCE).await?;
+            }
+            Err(refusal) => return Err(refusal),
         }
+        self.create(docker, spec, docker_spec).await
     }
 
     /// The id of a new container. The image was fetched before, see [`DockerBackend::fetch_image`].
