@@ -118,7 +118,7 @@ impl Slot {
             ("event".to_owned(), vec!["start".to_owned()]),
             (key.to_owned(), labels),
         ];
-        if let Ok(docker) = self.backend.engine.stream().await {
+        if let Ok(docker) = self.backend.engine.client().await {
             let options = EventsOptionsBuilder::default().since(&event_time(since)).filters(&filters.into()).build();
             let mut events = std::pin::pin!(docker.events(Some(options)));
             while let Some(Ok(_)) = events.next().await {

@@ -137,19 +137,18 @@ impl Container {
 impl Engine {
     /// The container of this name or id; `None` where there is none. Cancel safe.
     pub(crate) async fn inspect(&self, name: &str) -> Result<Option<Container>, Refusal> {
-        let docker = self.ask().await?;
-        match docker.inspect_container(name, None::<InspectContainerOptions>).await {
+        let docker = self.client().await?;
+        match self.answer(docker.inspect_container(name, None::<InspectContainerOptions>)).await {
             Ok(inspected) => Ok(Some(inspected.into())),
-            Err(error) => match self.refusal(&error) {
-                Refusal::NotFound(_) => Ok(None),
-                refusal => Err(refusal),
-            },
+            Err(Refusal::NotFound(_)) => Ok(None),
+            Err(refusal) => Err(refusal),
         }
     }
 
     /// Whether this image is here. Cancel safe.
     pub(crate) async fn has_image(&self, image: &str) -> Result<bool, Refusal> {
-        match self.ask().await?.inspect_image(image).await.map_err(|error| self.refusal(&error)) {
+        let docker = self.client().await?;
+        match self.answer(docker.inspect_image(image)).await {
             Ok(_) => Ok(true),
             Err(Refusal::NotFound(_)) => Ok(false),
             Err(refusal) => Err(refusal),

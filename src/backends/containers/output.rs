@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use bollard::container::LogOutput;
 use bollard::query_parameters::{EventsOptionsBuilder, LogsOptionsBuilder};
 use futures::StreamExt as _;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 
 use super::{Container, Engine, Refusal, event_time, moment};
@@ -134,7 +134,7 @@ impl Reader {
 
     /// Reads until the stream ends: at the end of what is there, or of the run.
     async fn read(&mut self, container: &Container, following: Following) -> Result<Result<(), Refusal>, Closed> {
-        let docker = match self.engine.stream().await {
+        let docker = match self.engine.client().await {
             Ok(docker) => docker,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -185,7 +185,12 @@ impl Reader {
         let mut messages = std::pin::pin!(docker.logs(&container.id, Some(options.build())).ready_chunks(BATCH));
         let mut result = Ok(());
         loop {
-            let chunk = match self.engine.unless_gone(messages.next()).await {
+            // What is there already comes at once; what is followed may come at any time.
+            let chunk = match following {
+                Following::Yes => self.engine.unless_gone(messages.next()).await,
+                Following::No => self.engine.answer(messages.next().map(Ok)).await,
+            };
+            let chunk = match chunk {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => break,
                 Err(refusal) => {
@@ -260,7 +265,7 @@ impl Reader {
             (key.to_owned(), values),
             ("event".to_owned(), vec!["start".to_owned()]),
         ];
-        if let Ok(docker) = self.engine.stream().await {
+        if let Ok(docker) = self.engine.client().await {
             let options = EventsOptionsBuilder::default().since(&event_time(since)).filters(&filters.into()).build();
             let mut events = std::pin::pin!(docker.events(Some(options)));
             if let Ok(Some(Ok(_))) = self.engine.unless_gone(events.next()).await {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bollard::models::ContainerStateStatusEnum as Status;
 use bollard::query_parameters::EventsOptionsBuilder;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 
 use super::{Clock, Container, Engine, event_time, moment};
 use crate::model::{Ending, FailureReason, Guardian, Presence};
@@ -91,7 +91,7 @@ async fn down_though_wanted(engine: &Engine, container: &Container) -> Presence 
 /// The engine remembers its newest events; where it has forgotten these, an exit that a stop would have caused counts as one.
 async fn was_asked_to_end(engine: &Engine, container: &Container) -> bool {
     let looks_so = matches!(container.ending(), Ending::Exited(0) | Ending::Signalled(2 | 15));
-    let (Ok(docker), Some(finished)) = (engine.ask().await, moment(&container.finished_at)) else {
+    let (Ok(docker), Some(finished)) = (engine.client().await, moment(&container.finished_at)) else {
         return looks_so;
     };
     let filters = [
@@ -107,7 +107,7 @@ async fn was_asked_to_end(engine: &Engine, container: &Container) -> bool {
         .build();
     let mut events = std::pin::pin!(docker.events(Some(options)));
     let mut was_asked = false;
-    while let Some(Ok(event)) = events.next().await {
+    while let Ok(Some(event)) = engine.answer(events.next().map(Option::transpose)).await {
         match event.action.as_deref() {
             Some("die") => return was_asked,
             Some("kill") => {

@@ -121,10 +121,10 @@ async fn listen(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>) {
 
 /// Ends well when a stream that was heard is lost.
 async fn follow(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>, was_lost: bool) -> Result<(), Refusal> {
-    let docker = engine.stream().await?;
+    let docker = engine.client().await?;
     let since = SystemTime::now() - OVERLAP;
     // The stream itself says nothing before something happens.
-    engine.ask().await?.ping().await.map_err(|error| engine.refusal(&error))?;
+    engine.answer(docker.ping()).await?;
     let words = ["create", "start", "die", "stop", "pause", "unpause", "destroy", "rename", "health_status"];
     let words = words.map(str::to_owned);
     let filters = [("type".to_owned(), vec!["container".to_owned()]), ("event".to_owned(), words.to_vec())].into();
