@@ -41,6 +41,13 @@ impl Address {
         self.host.is_none()
     }
 
+    /// Whether TLS is spoken there.
+    #[cfg(feature = "tls")]
+    pub(crate) fn is_secured(&self) -> bool {
+        let is_tcp = |host: &String| host.starts_with("tcp://") || host.starts_with("https://");
+        self.certificates.is_some() && self.host.as_ref().is_some_and(is_tcp)
+    }
+
     /// The socket, where it is one.
     pub(crate) fn socket(&self) -> Option<&Path> {
         match &self.host {
@@ -88,6 +95,7 @@ fn secured(name: &str, directory: &Path) -> Result<Result<Docker, Error>, Unusab
             });
         }
     }
+    crate::net::install_tls();
     Ok(Docker::connect_with_ssl(name, &key, &cert, &ca, TIMEOUT, API_DEFAULT_VERSION))
 }
 

@@ -13,6 +13,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::address::{Address, Unusable};
+#[cfg(feature = "tls")]
+use super::distrust::distrust;
 use crate::engine::ports::{BackendError, ErrorKind};
 
 /// How long the engine may take to answer a question.
@@ -121,9 +123,18 @@ impl Engine {
 
     /// Puts an error of the client into the terms of this module.
     pub(crate) fn refusal(&self, error: &Error) -> Refusal {
+        if let Some((why, remedy)) = distrust(error) {
+            return self.unreachable(&why, remedy);
+        }
         match error {
             Error::DockerResponseServerError { status_code: 404, message } => Refusal::NotFound(message.clone()),
             Error::DockerResponseServerError { status_code: 409, message } => Refusal::Conflict(message.clone()),
+            Error::DockerResponseServerError { message, .. } if message.contains("HTTP request to an HTTPS server") => {
+                self.unreachable(
+                    "it wants TLS",
+                    "set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to where ca.pem, cert.pem and key.pem are",
+                )
+            }
             Error::DockerResponseServerError { message, .. } | Error::DockerStreamError { error: message } => {
                 Refusal::Failed(message.clone())
             }
@@ -136,13 +147,22 @@ impl Engine {
                 Some((io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused, words)) => {
                     self.unreachable(&words, START_IT)
                 }
-                Some((_, words)) => self.unreachable(&words, RESTART_IT),
+                Some((_, words)) => self.unreachable(&words, self.other_remedy(RESTART_IT)),
                 None => {
                     let why = format!("it does not answer as it should: {}", chain(other));
-                    self.unreachable(&why, ODD)
+                    self.unreachable(&why, self.other_remedy(ODD))
                 }
             },
         }
+    }
+
+    /// Where TLS is spoken, a connection that is closed without a word may be its way to say what it thinks of us.
+    fn other_remedy(&self, usual: &'static str) -> &'static str {
+        #[cfg(feature = "tls")]
+        if self.address.is_secured() {
+            return super::distrust::CLIENT;
+        }
+        usual
     }
 
     fn unreachable(&self, why: &str, remedy: &str) -> Refusal {
@@ -217,6 +237,11 @@ fn io_error(error: &Error) -> Option<(io::ErrorKind, String)> {
         }
         cause = error.source();
     }
+    None
+}
+
+#[cfg(not(feature = "tls"))]
+fn distrust(_error: &Error) -> Option<(String, &'static str)> {
     None
 }
 

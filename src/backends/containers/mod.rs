@@ -4,6 +4,8 @@
 mod address;
 mod clock;
 mod container;
+#[cfg(feature = "tls")]
+mod distrust;
 mod engine;
 mod output;
 mod patience;

@@ -7,6 +7,8 @@ mod half;
 mod output;
 mod private;
 mod pull;
+#[cfg(feature = "tls")]
+mod secured;
 mod starting;
 mod states;
 
