@@ -107,6 +107,8 @@ impl Engine {
             // An older engine says with an error of its own that it is not paused.
             Ok(()) | Err(Refusal::NotFound(_) | Refusal::Conflict(_)) => Ok(()),
             Err(Refusal::Failed(words)) if words.contains("is not paused") => Ok(()),
+            // It ended at this very moment.
+            Err(Refusal::Failed(words)) if words.contains("cannot resume a stopped container") => Ok(()),
             Err(refusal) => Err(refusal),
         }
     }
