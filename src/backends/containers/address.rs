@@ -12,7 +12,7 @@ const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 const TIMEOUT: u64 = 120;
 
 /// An engine's address, as the environment names it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Address {
     host: Option<String>,
     certificates: Option<PathBuf>,

@@ -57,6 +57,11 @@ impl Engine {
         Self { address, client: OnceLock::new(), connecting: Mutex::default() }
     }
 
+    /// Whether it is the one that this address leads to.
+    pub(crate) fn is_at(&self, address: &Address) -> bool {
+        self.address == *address
+    }
+
     /// As people know it.
     pub(crate) fn name(&self) -> String {
         self.address.name()

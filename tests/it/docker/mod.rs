@@ -9,6 +9,7 @@ mod private;
 mod pull;
 #[cfg(feature = "tls")]
 mod secured;
+mod shared;
 mod starting;
 mod states;
 
