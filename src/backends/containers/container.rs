@@ -134,6 +134,18 @@ impl Container {
     }
 }
 
+impl Container {
+    /// Of one that failed: what its engine may have missed. It learns of exhausted memory and of an end in two messages, and where the end
+    /// comes first it forgets the other.
+    pub(crate) fn suspicion(&self) -> Option<String> {
+        let limit = self.memory_limit.filter(|_| self.exit_code == 137 && !self.is_out_of_memory)?;
+        let limit = limit.div_ceil(MIB);
+        Some(format!(
+            "memory may have run out in its last run: its limit is {limit} MiB, and docker does not always notice"
+        ))
+    }
+}
+
 impl Engine {
     /// The container of this name or id; `None` where there is none. Cancel safe.
     pub(crate) async fn inspect(&self, name: &str) -> Result<Option<Container>, Refusal> {

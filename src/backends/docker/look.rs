@@ -73,6 +73,9 @@ impl DockerBackend {
                 observed.last_exit = container.last_exit();
                 observed.presence =
                     containers::presence(&self.engine, &self.clock, &container, record.as_deref()).await;
+                if matches!(observed.presence, Presence::Failed { .. }) {
+                    notes.extend(container.suspicion());
+                }
                 observed.entered = containers::entered(&observed.presence, &self.clock, &container);
             }
         }
