@@ -18,10 +18,7 @@ pub(super) struct Adapters {
 impl Adapters {
     /// With those of other engines that this build has.
     pub(super) fn with_engines(self, environment: &Environment, layout: &Layout) -> Self {
-        self.with_docker(environment, layout)
-            .with_compose(environment, layout)
-            .with_kubernetes(environment, layout)
-            .with_remote()
+        self.with_containers(environment, layout).with_kubernetes(environment, layout).with_remote()
     }
 
     #[cfg(feature = "remote")]
@@ -38,7 +35,7 @@ impl Adapters {
     }
 
     #[cfg(feature = "docker")]
-    fn with_docker(self, environment: &Environment, layout: &Layout) -> Self {
+    fn with_containers(self, environment: &Environment, layout: &Layout) -> Self {
         use crate::backends::docker::{DockerBackend, HostWithContainers, Settings};
         use crate::model::Mode;
 
@@ -48,15 +45,16 @@ impl Adapters {
             docker_certificates: docker_certificates(environment),
             docker_config: docker_directory(environment, "DOCKER_CONFIG"),
         });
-        Self {
+        let adapters = Self {
             host: Arc::new(HostWithContainers::new(self.host, docker.clone())),
             backend: self
                 .backend
                 .with_usage(Mode::Docker, Arc::new(docker.clone()))
                 // Its containers are containers like any other.
                 .with_usage(Mode::DockerCompose, Arc::new(docker.clone()))
-                .with_streams(Mode::Docker, Arc::new(docker)),
-        }
+                .with_streams(Mode::Docker, Arc::new(docker.clone())),
+        };
+        adapters.with_compose(environment, layout, &docker)
     }
 
     #[cfg(feature = "kubernetes")]
@@ -81,12 +79,17 @@ impl Adapters {
     }
 
     #[cfg(not(feature = "docker"))]
-    fn with_docker(self, _environment: &Environment, _layout: &Layout) -> Self {
+    fn with_containers(self, _environment: &Environment, _layout: &Layout) -> Self {
         self
     }
 
     #[cfg(feature = "docker")]
-    fn with_compose(self, environment: &Environment, layout: &Layout) -> Self {
+    fn with_compose(
+        self,
+        environment: &Environment,
+        layout: &Layout,
+        docker: &crate::backends::docker::DockerBackend,
+    ) -> Self {
         use crate::backends::compose::{ComposeBackend, Settings};
         use crate::model::Mode;
 
@@ -96,13 +99,8 @@ impl Adapters {
             project_name: text(environment, "COMPOSE_PROJECT_NAME"),
             ..Settings::new(layout.clone(), set(environment, "PATH").cloned(), Arc::clone(&self.host))
         };
-        let compose = Arc::new(ComposeBackend::new(settings));
+        let compose = Arc::new(ComposeBackend::beside(settings, Some(docker)));
         Self { backend: self.backend.with_streams(Mode::DockerCompose, compose), ..self }
-    }
-
-    #[cfg(not(feature = "docker"))]
-    fn with_compose(self, _environment: &Environment, _layout: &Layout) -> Self {
-        self
     }
 }
 

@@ -96,6 +96,8 @@ pub enum Ending {
     Unknown,
     /// It was stopped, because it was unhealthy, to be started again.
     Unhealthy,
+    /// The kernel killed it, because the memory that it may use was exhausted, and its engine saw that.
+    OutOfMemory,
 }
 
 impl fmt::Display for Ending {
@@ -106,6 +108,7 @@ impl fmt::Display for Ending {
             Self::Signalled(signal) => write!(f, "was killed by {}", SignalName(*signal)),
             Self::Unknown => f.write_str("ended, nobody saw how"),
             Self::Unhealthy => f.write_str("was unhealthy"),
+            Self::OutOfMemory => f.write_str("ran out of memory and was killed (exit code 137)"),
         }
     }
 }

@@ -121,8 +121,9 @@ fn tls_error(error: &(dyn Error + 'static)) -> Option<String> {
     tls(error).map(ToString::to_string)
 }
 
+/// What TLS itself has to say of a failure, wherever in its chain that is.
 #[cfg(feature = "tls")]
-fn tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+pub(crate) fn tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     if let Some(doubt) = error.downcast_ref::<rustls::Error>() {
         return Some(doubt);
     }

@@ -159,9 +159,9 @@ fn build(builder: ClientBuilder) -> Result<Client, Refused> {
         .map_err(|error| Refused::because(format!("cannot prepare HTTP requests: {}", cause::innermost(&error))))
 }
 
-/// reqwest panics without a provider. Whoever is second finds one installed, which is as good.
+/// reqwest and others panic without a provider. Whoever is second finds one installed, which is as good.
 #[cfg(feature = "tls")]
-fn install_tls() {
+pub(crate) fn install_tls() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
     }

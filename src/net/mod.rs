@@ -15,6 +15,8 @@ mod trust;
 pub(crate) use access::is_same_origin;
 pub(crate) use access::{Access, without_credentials};
 pub(crate) use clients::Clients;
+#[cfg(all(feature = "docker", feature = "tls"))]
+pub(crate) use clients::install_tls;
 #[cfg(feature = "remote")]
 pub(crate) use request::Refused;
 pub(crate) use request::read_politely;

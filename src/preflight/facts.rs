@@ -125,6 +125,20 @@ pub enum Requirement {
         /// What to do.
         remedy: String,
     },
+    /// Something that cannot be done there, although a start can.
+    ClusterLimit {
+        /// A sentence.
+        limit: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A kubeconfig that is not for its owner alone.
+    OpenKubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// What others can do with it, as a participle.
+        deed: &'static str,
+    },
     /// The manifests of a Deployment.
     Manifests {
         /// A file or a directory.

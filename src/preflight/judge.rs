@@ -111,6 +111,18 @@ fn judge_requirement(requirement: &Requirement) -> Option<Finding> {
         Requirement::ClusterObject { problem, remedy } => {
             Some(failed(CheckKind::Prerequisites, problem.clone(), remedy.clone()))
         }
+        Requirement::ClusterLimit { limit, remedy } => Some(Finding {
+            check: CheckKind::Prerequisites,
+            verdict: Verdict::Warning,
+            message: limit.clone(),
+            remedy: Some(remedy.clone()),
+        }),
+        Requirement::OpenKubeconfig { path, deed } => Some(Finding {
+            check: CheckKind::Prerequisites,
+            verdict: Verdict::Warning,
+            message: format!("Kubeconfig can be {deed} by other users: {}", path.display()),
+            remedy: Some(format!("chmod 600 {}", path.display())),
+        }),
         Requirement::Manifests { path, problem } => problem.as_ref().map(|problem| {
             failed(
                 CheckKind::Prerequisites,

@@ -458,7 +458,9 @@ impl Supervisor {
         let (ending, ran_for) = last.map_or((Ending::Unknown, 0), |exit| (exit.ending, exit.ran_for));
         let (author, noticed_within) = match ending {
             Ending::Unhealthy => (Actor::Recovery, self.setting.handover.noticed_within),
-            Ending::Exited(_) | Ending::Signalled(_) | Ending::Unknown => (Actor::Outside, Duration::ZERO),
+            Ending::Exited(_) | Ending::Signalled(_) | Ending::Unknown | Ending::OutOfMemory => {
+                (Actor::Outside, Duration::ZERO)
+            }
         };
         let budget = Budget { failures: self.record.failures, streak: self.record.streak }
             .after_run(Duration::from_millis(ran_for), noticed_within);

@@ -140,6 +140,7 @@ impl Handover {
                 Ending::Signalled(signal) => (1, signal),
                 Ending::Unknown => (2, 0),
                 Ending::Unhealthy => (3, 0),
+                Ending::OutOfMemory => (4, 0),
             };
             body.number(kind);
             body.signed(i64::from(value));
@@ -347,6 +348,7 @@ impl Decoder<'_> {
             0 => Ending::Exited(value),
             1 => Ending::Signalled(value),
             3 => Ending::Unhealthy,
+            4 => Ending::OutOfMemory,
             _ => Ending::Unknown,
         };
         Ok(Exit { ending, at: self.number()?, ran_for: self.number()? })

@@ -11,6 +11,8 @@ pub mod leader;
 pub mod lock;
 pub mod marker;
 mod records;
+#[cfg(feature = "kubernetes")]
+pub(crate) mod scaled;
 pub mod state;
 pub mod state_reader;
 mod stops;

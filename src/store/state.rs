@@ -150,6 +150,7 @@ impl ServiceRecord {
                 Ending::Signalled(signal) => write!(out, "\"signal\":{signal}")?,
                 Ending::Unknown => out.push_str("\"unknown\":true"),
                 Ending::Unhealthy => out.push_str("\"unhealthy\":true"),
+                Ending::OutOfMemory => out.push_str("\"signal\":9,\"out_of_memory\":true"),
             }
             write!(out, ",\"at_ms\":{},\"ran_for_ms\":{}}}", exit.at, exit.ran_for)?;
         }

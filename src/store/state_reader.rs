@@ -147,6 +147,8 @@ struct ExitJson {
     signal: Option<i32>,
     #[serde(default)]
     unhealthy: bool,
+    #[serde(default)]
+    out_of_memory: bool,
     at_ms: u64,
     ran_for_ms: u64,
 }
@@ -155,6 +157,7 @@ impl ExitJson {
     fn into_exit(self) -> Exit {
         let ending = match (self.code, self.signal) {
             (Some(code), _) => Ending::Exited(code),
+            (None, Some(_)) if self.out_of_memory => Ending::OutOfMemory,
             (None, Some(signal)) => Ending::Signalled(signal),
             (None, None) if self.unhealthy => Ending::Unhealthy,
             (None, None) => Ending::Unknown,
@@ -186,6 +189,7 @@ mod tests {
                 Exit { ending: Ending::Signalled(9), at: 3, ran_for: 4 },
                 Exit { ending: Ending::Unknown, at: 5, ran_for: 6 },
                 Exit { ending: Ending::Unhealthy, at: 7, ran_for: 8 },
+                Exit { ending: Ending::OutOfMemory, at: 9, ran_for: 10 },
             ],
             next_attempt: Some(u64::MAX),
             spec_hash: 0xdead_beef_0000_0001,

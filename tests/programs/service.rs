@@ -4,7 +4,7 @@
 //! numbered lines; `--trickle N` does so with pauses, `--tick N` with one a line; `--print TEXT`; `--print-env NAME`; `--show FILE` writes what it inherited; `--spawn-child` starts a copy of itself that
 //! waits for ever; `--daemonize FILE` leaves a grandchild of another session behind, its PID in FILE; `--run-sh LINE` runs a shell line;
 //! `--public-port N` listens on every address; `--end-on-term` exits with 0 on SIGTERM, which the first process of a container ignores
-//! otherwise; `--complain TEXT` prints to standard error;
+//! otherwise; `--complain TEXT` prints to standard error; `--eat-mib N` takes that much memory and keeps it;
 //! `--exit N` ends with a code; `--abort`. At the end of the arguments it waits for ever.
 
 use std::fs::{self, File, OpenOptions};
@@ -82,6 +82,11 @@ fn main() {
             }
             "--run-sh" => {
                 Command::new("sh").arg("-c").arg(value()).status().expect("sh");
+            }
+            "--eat-mib" => {
+                let n_bytes: usize = value().parse::<usize>().expect("number") << 20;
+                // Written to, so that it really is taken.
+                std::mem::forget(std::hint::black_box(vec![1_u8; n_bytes]));
             }
             "--exit" => exit(value().parse().expect("code")),
             "--abort" => std::process::abort(),

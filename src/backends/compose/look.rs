@@ -4,7 +4,7 @@ use super::place::{self, Located};
 use super::{ComposeBackend, compose_spec};
 use crate::backends::containers::{self, Container};
 use crate::engine::ports::BackendError;
-use crate::model::{Guardian, Intent, Observed, Presence, ServiceSpec};
+use crate::model::{Guardian, Intent, Mode, Observed, Presence, ServiceSpec};
 use crate::store::state::{ServiceRecord, Wanted};
 
 impl ComposeBackend {
@@ -12,7 +12,7 @@ impl ComposeBackend {
     pub(super) async fn look(&self, spec: &ServiceSpec) -> Result<Observed, BackendError> {
         let compose = compose_spec(spec)?;
         let (record, mut notes) = self.records.read(&spec.id);
-        self.watch.know(&spec.id, place::signature(compose, record.as_deref()));
+        self.watch.know(Mode::DockerCompose, &spec.id, place::signature(compose, record.as_deref()));
         let intent = record.as_ref().map(|record| match record.wanted {
             Wanted::Up => Intent::Up,
             Wanted::Down => Intent::Down,

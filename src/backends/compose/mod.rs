@@ -37,9 +37,10 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 
+use super::docker::DockerBackend;
 use crate::backends::containers::{self, Address, Clock, Container, Engine, Records, Run, Watch};
 use crate::engine::ports::{Backend, BackendError, ErrorKind, Host, IsWanted, Preparation, StopError};
-use crate::model::{ComposeSpec, Deployment, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
+use crate::model::{ComposeSpec, Deployment, Launch, Mode, Observed, ServiceId, ServiceSpec, StartHow, StopHow};
 use crate::preflight::Requirement;
 use crate::store::Layout;
 use crate::store::state::{ComposeRecord, Phase};
@@ -108,15 +109,23 @@ impl std::fmt::Debug for ComposeBackend {
 impl ComposeBackend {
     /// Contacts and calls nothing yet. The methods of [`Backend`] want to be called inside a tokio runtime with I/O and time enabled.
     pub fn new(settings: Settings) -> Self {
+        Self::beside(settings, None)
+    }
+
+    /// With the client and the stream of events of Docker mode, where that reaches the same engine.
+    pub fn beside(settings: Settings, docker: Option<&DockerBackend>) -> Self {
         let Settings { layout, docker_host, docker_certificates, search_path, project_name, host, patience } = settings;
-        let engine = Engine::new(Address::new(docker_host, docker_certificates));
+        let address = Address::new(docker_host, docker_certificates);
+        let (engine, watch) = docker
+            .and_then(|docker| docker.shared(&address))
+            .unwrap_or_else(|| (Arc::new(Engine::new(address)), Arc::default()));
         Self {
             compose: Arc::new(program::Compose::new(search_path, engine.name())),
-            engine: Arc::new(engine),
+            engine,
             files: Arc::default(),
             records: Records::new(layout.clone()),
             layout,
-            watch: Arc::default(),
+            watch,
             clock: Clock::new(),
             project_name: project_name.filter(|name| !name.is_empty()),
             host,
@@ -190,7 +199,7 @@ impl Backend for ComposeBackend {
     }
 
     fn changes(&self) -> mpsc::Receiver<ServiceId> {
-        containers::subscribe(&self.watch, &self.engine)
+        containers::subscribe(&self.watch, &self.engine, Mode::DockerCompose)
     }
 }
 

@@ -118,11 +118,11 @@ impl ComposeBackend {
 
     /// The containers of this service in every project, by project.
     async fn projects_with(&self, service: &str) -> Result<BTreeMap<String, Vec<ContainerSummary>>, Refusal> {
-        let docker = self.engine.ask().await?;
+        let docker = self.engine.client().await?;
         let labels = vec![format!("{SERVICE_LABEL}={service}")];
         let options =
             ListContainersOptionsBuilder::default().all(true).filters(&[("label".to_owned(), labels)].into()).build();
-        let found = docker.list_containers(Some(options)).await.map_err(|error| self.engine.refusal(&error))?;
+        let found = self.engine.answer(docker.list_containers(Some(options))).await?;
         let mut projects: BTreeMap<String, Vec<ContainerSummary>> = BTreeMap::new();
         for container in found {
             let label = |name: &str| container.labels.as_ref().and_then(|labels| labels.get(name));

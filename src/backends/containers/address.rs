@@ -12,7 +12,7 @@ const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 const TIMEOUT: u64 = 120;
 
 /// An engine's address, as the environment names it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Address {
     host: Option<String>,
     certificates: Option<PathBuf>,
@@ -39,6 +39,13 @@ impl Address {
     /// Whether nobody named one.
     pub(crate) fn is_usual(&self) -> bool {
         self.host.is_none()
+    }
+
+    /// Whether TLS is spoken there.
+    #[cfg(feature = "tls")]
+    pub(crate) fn is_secured(&self) -> bool {
+        let is_tcp = |host: &String| host.starts_with("tcp://") || host.starts_with("https://");
+        self.certificates.is_some() && self.host.as_ref().is_some_and(is_tcp)
     }
 
     /// The socket, where it is one.
@@ -88,6 +95,7 @@ fn secured(name: &str, directory: &Path) -> Result<Result<Docker, Error>, Unusab
             });
         }
     }
+    crate::net::install_tls();
     Ok(Docker::connect_with_ssl(name, &key, &cert, &ca, TIMEOUT, API_DEFAULT_VERSION))
 }
 

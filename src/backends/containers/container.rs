@@ -10,6 +10,8 @@ use super::engine::{Engine, Refusal};
 use crate::model::{Ending, ExitRecord, Instance};
 use crate::store::state::unix_millis;
 
+const MIB: u64 = 1024 * 1024;
+
 /// A container, at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct Container {
@@ -25,6 +27,8 @@ pub(crate) struct Container {
     pub(crate) finished_at: String,
     pub(crate) exit_code: i64,
     pub(crate) is_out_of_memory: bool,
+    /// The most memory that it may use, in bytes, where there is a limit of its own.
+    pub(crate) memory_limit: Option<u64>,
     pub(crate) error: String,
     pub(crate) restarts: u32,
     /// The id of the image it was made from.
@@ -50,6 +54,11 @@ impl From<ContainerInspectResponse> for Container {
             finished_at: state.finished_at.unwrap_or_default(),
             exit_code: state.exit_code.unwrap_or_default(),
             is_out_of_memory: state.oom_killed.unwrap_or_default(),
+            memory_limit: inspected
+                .host_config
+                .and_then(|host| host.memory)
+                .and_then(|bytes| u64::try_from(bytes).ok())
+                .filter(|bytes| *bytes > 0),
             error: state.error.unwrap_or_default(),
             restarts: inspected.restart_count.and_then(|n| u32::try_from(n).ok()).unwrap_or_default(),
             image: inspected.image.unwrap_or_default(),
@@ -85,6 +94,7 @@ impl Container {
     /// Shells and engines tell death by a signal by adding 128.
     pub(crate) fn ending(&self) -> Ending {
         match i32::try_from(self.exit_code) {
+            Ok(137) if self.is_out_of_memory => Ending::OutOfMemory,
             Ok(code @ 129..=159) => Ending::Signalled(code - 128),
             Ok(code) => Ending::Exited(code),
             Err(_) => Ending::Unknown,
@@ -104,31 +114,53 @@ impl Container {
     /// What is worth knowing beside its state.
     pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
         let paused = (self.status == Status::PAUSED).then(|| format!("it is paused (docker unpause {})", self.name));
-        let memory = self.is_out_of_memory.then(|| "its last run ended because memory was exhausted".to_owned());
+        let memory = self.is_out_of_memory.then(|| match self.memory_limit {
+            Some(limit) => format!("memory ran out in its last run: its limit is {} MiB", limit.div_ceil(MIB)),
+            None => "memory ran out in its last run: the machine's, since it has no limit of its own".to_owned(),
+        });
         let unhealthy = self.unhealthy.as_ref().filter(|_| self.is_running()).map(|words| match words.as_str() {
             "" => format!("its container's own health check fails ({})", self.name),
             words => format!("its container's own health check fails ({}): {words}", self.name),
         });
-        [paused, memory, unhealthy].into_iter().flatten()
+        let removal = match self.status {
+            Status::REMOVING => Some("its container is being removed".to_owned()),
+            Status::DEAD => Some(format!(
+                "its container is dead, since docker could not remove it: a start tries again (docker rm -f {} says why)",
+                self.name
+            )),
+            _ => None,
+        };
+        [paused, memory, removal, unhealthy].into_iter().flatten()
+    }
+}
+
+impl Container {
+    /// Of one that failed: what its engine may have missed. It learns of exhausted memory and of an end in two messages, and where the end
+    /// comes first it forgets the other.
+    pub(crate) fn suspicion(&self) -> Option<String> {
+        let limit = self.memory_limit.filter(|_| self.exit_code == 137 && !self.is_out_of_memory)?;
+        let limit = limit.div_ceil(MIB);
+        Some(format!(
+            "memory may have run out in its last run: its limit is {limit} MiB, and docker does not always notice"
+        ))
     }
 }
 
 impl Engine {
     /// The container of this name or id; `None` where there is none. Cancel safe.
     pub(crate) async fn inspect(&self, name: &str) -> Result<Option<Container>, Refusal> {
-        let docker = self.ask().await?;
-        match docker.inspect_container(name, None::<InspectContainerOptions>).await {
+        let docker = self.client().await?;
+        match self.answer(docker.inspect_container(name, None::<InspectContainerOptions>)).await {
             Ok(inspected) => Ok(Some(inspected.into())),
-            Err(error) => match self.refusal(&error) {
-                Refusal::NotFound(_) => Ok(None),
-                refusal => Err(refusal),
-            },
+            Err(Refusal::NotFound(_)) => Ok(None),
+            Err(refusal) => Err(refusal),
         }
     }
 
     /// Whether this image is here. Cancel safe.
     pub(crate) async fn has_image(&self, image: &str) -> Result<bool, Refusal> {
-        match self.ask().await?.inspect_image(image).await.map_err(|error| self.refusal(&error)) {
+        let docker = self.client().await?;
+        match self.answer(docker.inspect_image(image)).await {
             Ok(_) => Ok(true),
             Err(Refusal::NotFound(_)) => Ok(false),
             Err(refusal) => Err(refusal),

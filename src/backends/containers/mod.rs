@@ -4,6 +4,8 @@
 mod address;
 mod clock;
 mod container;
+#[cfg(feature = "tls")]
+mod distrust;
 mod engine;
 mod output;
 mod patience;
@@ -17,7 +19,7 @@ pub(crate) use address::Address;
 pub(crate) use clock::{Clock, event_time, moment};
 pub(crate) use container::Container;
 pub(crate) use engine::{Engine, PORT_REMEDY, Refusal, is_port_taken};
-pub(crate) use output::{NoContainer, Origin, read_output};
+pub(crate) use output::{Heard, NoContainer, Origin, read_output, read_timed_output};
 pub(crate) use presence::{entered, is_told_to_stop, presence};
 pub(crate) use records::{Records, Run};
 pub(crate) use stop::NotGone;

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use bollard::container::LogOutput;
 use bollard::query_parameters::{EventsOptionsBuilder, LogsOptionsBuilder};
 use futures::StreamExt as _;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc;
 
 use super::{Container, Engine, Refusal, event_time, moment};
@@ -60,7 +60,47 @@ pub(crate) fn read_output(
     following: Following,
 ) -> mpsc::Receiver<Vec<Output>> {
     let (to, receiver) = mpsc::channel(BATCHES);
-    let reader = Reader { engine, origin: Box::new(origin), n_lines, to, at: None };
+    spawn(Reader { engine, origin: Box::new(origin), n_lines, to: Listener::Plain(to), at: None }, following);
+    receiver
+}
+
+/// The same with the moment of each piece, and a word when all is read that there was before.
+pub(crate) fn read_timed_output(
+    engine: Arc<Engine>,
+    origin: impl Origin + 'static,
+    n_lines: usize,
+    following: Following,
+) -> mpsc::Receiver<Heard> {
+    let (to, receiver) = mpsc::channel(BATCHES);
+    spawn(Reader { engine, origin: Box::new(origin), n_lines, to: Listener::Timed(to), at: None }, following);
+    receiver
+}
+
+/// What one hears who wants to know when.
+pub(crate) enum Heard {
+    /// Pieces, each with the moment it was written at, where it has one.
+    Pieces(Vec<(Option<SystemTime>, Output)>),
+    /// What comes from now on was not there before.
+    AllThatWas,
+}
+
+/// Who reads.
+#[derive(Clone)]
+enum Listener {
+    Plain(mpsc::Sender<Vec<Output>>),
+    Timed(mpsc::Sender<Heard>),
+}
+
+impl Listener {
+    async fn closed(&self) {
+        match self {
+            Self::Plain(to) => to.closed().await,
+            Self::Timed(to) => to.closed().await,
+        }
+    }
+}
+
+fn spawn(reader: Reader, following: Following) {
     let gone = reader.to.clone();
     tokio::spawn(async move {
         tokio::select! {
@@ -68,7 +108,6 @@ pub(crate) fn read_output(
             () = reader.run(following) => {}
         }
     });
-    receiver
 }
 
 /// Up to where a container's output was read.
@@ -88,7 +127,7 @@ struct Reader {
     engine: Arc<Engine>,
     origin: Box<dyn Origin>,
     n_lines: usize,
-    to: mpsc::Sender<Vec<Output>>,
+    to: Listener,
     at: Option<Position>,
 }
 
@@ -105,13 +144,23 @@ impl Reader {
                 },
                 Err(no_container) => no_container.into(),
             };
-            return drop(self.to.send(vec![obstacle]).await);
+            return drop(self.send(vec![(None, obstacle)]).await);
         }
         // Whoever waits for the first batch learns that there may be none.
-        if self.to.send(Vec::new()).await.is_err() {
+        if self.send(Vec::new()).await.is_err() {
             return;
         }
         let mut told = None;
+        if let Listener::Timed(to) = self.to.clone() {
+            if let Ok(container) = self.origin.current().await
+                && let Err(Closed) = self.read(&container, Following::No).await
+            {
+                return;
+            }
+            if to.send(Heard::AllThatWas).await.is_err() {
+                return;
+            }
+        }
         loop {
             let obstacle = match self.origin.current().await {
                 Ok(container) => match self.read(&container, following).await {
@@ -123,7 +172,7 @@ impl Reader {
             };
             // Once, however often it is tried in vain.
             if let Some(obstacle) = obstacle.as_ref().filter(|obstacle| told.as_ref() != Some(*obstacle))
-                && self.to.send(vec![obstacle.clone()]).await.is_err()
+                && self.send(vec![(None, obstacle.clone())]).await.is_err()
             {
                 return;
             }
@@ -134,7 +183,7 @@ impl Reader {
 
     /// Reads until the stream ends: at the end of what is there, or of the run.
     async fn read(&mut self, container: &Container, following: Following) -> Result<Result<(), Refusal>, Closed> {
-        let docker = match self.engine.stream().await {
+        let docker = match self.engine.client().await {
             Ok(docker) => docker,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -174,8 +223,8 @@ impl Reader {
         at.run = container.started_at.clone();
         let read_to = at.written_at.clone();
         if is_new_run {
-            let started = Output::Started { instance: container.instance(), at: moment(&container.started_at) };
-            self.send(vec![started]).await?;
+            let at = moment(&container.started_at);
+            self.send(vec![(at, Output::Started { instance: container.instance(), at })]).await?;
         }
         // Where older runs of this container reach into the newest lines, this one's beginning is marked.
         let began = moment(&container.started_at);
@@ -185,7 +234,12 @@ impl Reader {
         let mut messages = std::pin::pin!(docker.logs(&container.id, Some(options.build())).ready_chunks(BATCH));
         let mut result = Ok(());
         loop {
-            let chunk = match self.engine.unless_gone(messages.next()).await {
+            // What is there already comes at once; what is followed may come at any time.
+            let chunk = match following {
+                Following::Yes => self.engine.unless_gone(messages.next()).await,
+                Following::No => self.engine.answer(messages.next().map(Ok)).await,
+            };
+            let chunk = match chunk {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => break,
                 Err(refusal) => {
@@ -215,11 +269,14 @@ impl Reader {
                         if at.is_fresh {
                             let is_older = moment(written_at).is_some_and(is_before);
                             if is_of_older_run && !is_older {
-                                batch.push(Output::Started { instance: container.instance(), at: began });
+                                batch.push((began, Output::Started { instance: container.instance(), at: began }));
                             }
                             is_of_older_run = is_older;
                         }
-                        batch.extend(lines.push(stream, text).map(Output::Line));
+                        if let Some(line) = lines.push(stream, text) {
+                            let is_timed = matches!(self.to, Listener::Timed(_));
+                            batch.push((is_timed.then(|| moment(written_at)).flatten(), Output::Line(line)));
+                        }
                     }
                     Err(error) => result = Err(self.engine.refusal(&error)),
                 }
@@ -230,15 +287,20 @@ impl Reader {
             }
         }
         self.at = Some(at);
-        let rest: Vec<Output> = lines.rest().map(Output::Line).collect();
+        let rest: Vec<_> = lines.rest().map(|line| (None, Output::Line(line))).collect();
         if !rest.is_empty() {
             self.send(rest).await?;
         }
         Ok(result)
     }
 
-    async fn send(&self, batch: Vec<Output>) -> Result<(), Closed> {
-        self.to.send(batch).await.map_err(|_| Closed)
+    async fn send(&self, batch: Vec<(Option<SystemTime>, Output)>) -> Result<(), Closed> {
+        match &self.to {
+            Listener::Plain(to) => {
+                to.send(batch.into_iter().map(|(_, piece)| piece).collect()).await.map_err(|_| Closed)
+            }
+            Listener::Timed(to) => to.send(Heard::Pieces(batch)).await.map_err(|_| Closed),
+        }
     }
 
     /// Waits until there may be more to read. Asks once, then listens.
@@ -260,7 +322,7 @@ impl Reader {
             (key.to_owned(), values),
             ("event".to_owned(), vec!["start".to_owned()]),
         ];
-        if let Ok(docker) = self.engine.stream().await {
+        if let Ok(docker) = self.engine.client().await {
             let options = EventsOptionsBuilder::default().since(&event_time(since)).filters(&filters.into()).build();
             let mut events = std::pin::pin!(docker.events(Some(options)));
             if let Ok(Some(Ok(_))) = self.engine.unless_gone(events.next()).await {

@@ -92,10 +92,10 @@ impl Engine {
             tokio::select! {
                 done = &mut work => return Ok(done),
                 () = sleep_until(silent) => {
-                    let docker = self.ask().await?;
+                    let docker = self.client().await?;
                     tokio::select! {
                         done = &mut work => return Ok(done),
-                        answer = docker.ping() => drop(answer.map_err(|error| self.refusal(&error))?),
+                        answer = self.answer(docker.ping()) => drop(answer?),
                     }
                 }
             }

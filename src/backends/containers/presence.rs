@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bollard::models::ContainerStateStatusEnum as Status;
 use bollard::query_parameters::EventsOptionsBuilder;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 
 use super::{Clock, Container, Engine, event_time, moment};
 use crate::model::{Ending, FailureReason, Guardian, Presence};
@@ -91,7 +91,7 @@ async fn down_though_wanted(engine: &Engine, container: &Container) -> Presence 
 /// The engine remembers its newest events; where it has forgotten these, an exit that a stop would have caused counts as one.
 async fn was_asked_to_end(engine: &Engine, container: &Container) -> bool {
     let looks_so = matches!(container.ending(), Ending::Exited(0) | Ending::Signalled(2 | 15));
-    let (Ok(docker), Some(finished)) = (engine.ask().await, moment(&container.finished_at)) else {
+    let (Ok(docker), Some(finished)) = (engine.client().await, moment(&container.finished_at)) else {
         return looks_so;
     };
     let filters = [
@@ -107,7 +107,7 @@ async fn was_asked_to_end(engine: &Engine, container: &Container) -> bool {
         .build();
     let mut events = std::pin::pin!(docker.events(Some(options)));
     let mut was_asked = false;
-    while let Some(Ok(event)) = events.next().await {
+    while let Ok(Some(event)) = engine.answer(events.next().map(Option::transpose)).await {
         match event.action.as_deref() {
             Some("die") => return was_asked,
             Some("kill") => {
@@ -118,4 +118,93 @@ async fn was_asked_to_end(engine: &Engine, container: &Container) -> bool {
         }
     }
     looks_so
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::{Clock, presence};
+    use crate::backends::containers::{Address, Container, Engine};
+    use crate::model::{Ending, FailureReason, Presence};
+    use crate::store::state::{Phase, ServiceRecord, Wanted};
+
+    /// What an engine of 20.10 answers for a container with this state.
+    fn inspected(state: Value) -> Container {
+        let mut answer = json!({
+            "Id": "c0ffee", "Name": "/web", "RestartCount": 0, "Image": "sha256:00",
+            "Config": { "Labels": {} }, "HostConfig": { "Memory": 0 },
+            "State": {
+                "Status": "exited", "Running": false, "Paused": false, "Restarting": false, "OOMKilled": false, "Dead": false,
+                "Pid": 0, "ExitCode": 0, "Error": "",
+                "StartedAt": "2026-11-29T03:23:24.713871939Z", "FinishedAt": "2026-11-29T03:23:27.713871939Z",
+            },
+        });
+        for (name, value) in state.as_object().unwrap() {
+            answer["State"][name] = value.clone();
+        }
+        serde_json::from_value::<bollard::models::ContainerInspectResponse>(answer).unwrap().into()
+    }
+
+    fn record(wanted: Wanted, phase: Phase) -> ServiceRecord {
+        ServiceRecord {
+            phase,
+            wanted,
+            shim: None,
+            service: None,
+            started_at: None,
+            restarts: 0,
+            failures: 0,
+            streak: 0,
+            exits: Vec::new(),
+            next_attempt: None,
+            spec_hash: 0,
+            dropped_bytes: 0,
+            failure: None,
+            compose: None,
+        }
+    }
+
+    /// As it is judged without an engine to ask who ended it.
+    async fn judged(state: Value, record: Option<&ServiceRecord>) -> (Presence, Vec<String>) {
+        let engine = Engine::new(Address::new(Some("unix:///nonexistent/docker.sock".to_owned()), None));
+        let container = inspected(state);
+        let presence = presence(&engine, &Clock::new(), &container, record).await;
+        (presence, container.notes().collect())
+    }
+
+    #[tokio::test]
+    async fn what_its_engine_removes_or_failed_to_remove_is_down_and_said() {
+        let (up, down) = (record(Wanted::Up, Phase::Running), record(Wanted::Down, Phase::Stopped));
+        for (status, words) in [("dead", "docker rm -f web"), ("removing", "is being removed")] {
+            let state = json!({ "Status": status, "Dead": status == "dead", "ExitCode": 137 });
+            for record in [None, Some(&down)] {
+                let (presence, notes) = judged(state.clone(), record).await;
+                assert_eq!(presence, Presence::Absent, "{status}");
+                assert!(notes.iter().any(|note| note.contains(words)), "{notes:?}");
+            }
+            let (presence, _) = judged(state, Some(&up)).await;
+            let died = FailureReason::Died { ending: Ending::Signalled(9), after: Some(Duration::from_secs(3)) };
+            assert_eq!(presence, Presence::Failed { reason: died }, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_exit_with_137_says_whether_memory_ran_out() {
+        let up = record(Wanted::Up, Phase::Running);
+        for (code, is_out_of_memory, ending) in [
+            (137, false, Ending::Signalled(9)),
+            (137, true, Ending::OutOfMemory),
+            // Something below it was killed, and it ended by itself.
+            (1, true, Ending::Exited(1)),
+        ] {
+            let state = json!({ "ExitCode": code, "OOMKilled": is_out_of_memory });
+            let (presence, notes) = judged(state, Some(&up)).await;
+            let died = FailureReason::Died { ending, after: Some(Duration::from_secs(3)) };
+            assert_eq!(presence, Presence::Failed { reason: died });
+            assert_eq!(notes.iter().any(|note| note.contains("memory ran out")), is_out_of_memory, "{notes:?}");
+        }
+    }
 }

@@ -82,9 +82,9 @@ impl Engine {
 
     /// What has ended already, or is gone, needs no signal.
     pub(crate) async fn signal(&self, id: &str, signal: &str) -> Result<(), Refusal> {
-        let docker = self.ask().await?;
+        let docker = self.client().await?;
         let options = KillContainerOptionsBuilder::default().signal(signal).build();
-        match docker.kill_container(id, Some(options)).await.map_err(|error| self.refusal(&error)) {
+        match self.answer(docker.kill_container(id, Some(options))).await {
             Ok(()) | Err(Refusal::NotFound(_) | Refusal::Conflict(_)) => Ok(()),
             Err(refusal) => Err(refusal),
         }
@@ -92,9 +92,9 @@ impl Engine {
 
     /// Removes a container that does not run; its volumes stay. One that is gone already needs nothing.
     pub(crate) async fn remove(&self, id: &str) -> Result<(), Refusal> {
-        let docker = self.order().await?;
+        let docker = self.client().await?;
         let options = RemoveContainerOptionsBuilder::default().v(false).force(false).build();
-        match docker.remove_container(id, Some(options)).await.map_err(|error| self.refusal(&error)) {
+        match self.deed(docker.remove_container(id, Some(options))).await {
             Ok(()) | Err(Refusal::NotFound(_)) => Ok(()),
             Err(refusal) => Err(refusal),
         }
@@ -102,11 +102,13 @@ impl Engine {
 
     /// What is not paused needs nothing.
     pub(crate) async fn unpause(&self, id: &str) -> Result<(), Refusal> {
-        let docker = self.ask().await?;
-        match docker.unpause_container(id).await.map_err(|error| self.refusal(&error)) {
+        let docker = self.client().await?;
+        match self.answer(docker.unpause_container(id)).await {
             // An older engine says with an error of its own that it is not paused.
             Ok(()) | Err(Refusal::NotFound(_) | Refusal::Conflict(_)) => Ok(()),
             Err(Refusal::Failed(words)) if words.contains("is not paused") => Ok(()),
+            // It ended at this very moment.
+            Err(Refusal::Failed(words)) if words.contains("cannot resume a stopped container") => Ok(()),
             Err(refusal) => Err(refusal),
         }
     }
@@ -127,8 +129,23 @@ impl Engine {
         }
     }
 
+    /// Waits for a removal that somebody else began. Cancel safe.
+    pub(crate) async fn wait_until_removed(&self, id: &str, at_most: Duration) -> Result<(), Refusal> {
+        let docker = self.client().await?;
+        let options = WaitContainerOptionsBuilder::default().condition("removed").build();
+        let mut ends = std::pin::pin!(docker.wait_container(id, Some(options)));
+        // However the wait ends, what is there then decides.
+        let _end = tokio::time::timeout(at_most, self.unless_gone(ends.next())).await;
+        match self.inspect(id).await? {
+            None => Ok(()),
+            Some(container) => {
+                Err(Refusal::Failed(format!("the removal of its container {} does not end", container.name)))
+            }
+        }
+    }
+
     async fn wait_once(&self, id: &str) -> Result<(), Refusal> {
-        let docker = self.stream().await?;
+        let docker = self.client().await?;
         // Answered at once for one that has ended, so nothing can be missed between the signal and the wait.
         let options = WaitContainerOptionsBuilder::default().condition("not-running").build();
         let mut ends = std::pin::pin!(docker.wait_container(id, Some(options)));

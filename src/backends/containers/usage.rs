@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bollard::errors::Error;
 use bollard::models::ContainerStatsResponse;
 use bollard::query_parameters::StatsOptionsBuilder;
 use futures::StreamExt as _;
@@ -12,11 +13,12 @@ use crate::model::Usage;
 impl Engine {
     /// `None` when it does not run, or the engine cannot be asked.
     pub(crate) async fn usage(&self, container: &str) -> Option<Usage> {
-        let docker = self.ask().await.ok()?;
+        let docker = self.client().await.ok()?;
         // Without waiting for a second sample, which takes the engine a second.
         let options = StatsOptionsBuilder::default().stream(false).one_shot(true).build();
         let mut answers = std::pin::pin!(docker.stats(container, Some(options)));
-        usage(answers.next().await?.ok()?)
+        let answer = async { answers.next().await.unwrap_or(Err(Error::RequestTimeoutError)) };
+        usage(self.answer(answer).await.ok()?)
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::patience::Retry;
 use super::{Engine, Refusal, event_time};
-use crate::model::ServiceId;
+use crate::model::{Mode, ServiceId};
 
 /// Hints on their way to the engine of ours.
 const CAPACITY: usize = 64;
@@ -38,37 +38,76 @@ impl Signature {
     }
 }
 
-/// Which containers are of interest. Std locks: held for moments, never across an await.
+/// Which containers are of interest, to whom. Std locks: held for moments, never across an await.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    known: Mutex<BTreeMap<ServiceId, Signature>>,
+    known: Mutex<BTreeMap<ServiceId, (Mode, Signature)>>,
     grew: Notify,
+    listeners: Mutex<Listeners>,
     tasks: Mutex<JoinSet<()>>,
+}
+
+/// Who wants to hear of the services of which mode.
+#[derive(Debug, Default)]
+struct Listeners {
+    all: Vec<(Mode, mpsc::Sender<ServiceId>)>,
+    /// One stream is enough for all of them.
+    are_served: bool,
 }
 
 impl Watch {
     /// Remembers a service that was looked at. The first one makes the stream be opened.
-    pub(crate) fn know(&self, id: &ServiceId, signature: Signature) {
+    pub(crate) fn know(&self, mode: Mode, id: &ServiceId, signature: Signature) {
         let mut known = held(&self.known);
-        if known.get(id) != Some(&signature) {
-            known.insert(id.clone(), signature);
+        let new = (mode, signature);
+        if known.get(id) != Some(&new) {
+            known.insert(id.clone(), new);
             self.grew.notify_one();
         }
     }
 
-    fn all(&self) -> Vec<ServiceId> {
-        held(&self.known).keys().cloned().collect()
+    fn all(&self) -> Vec<(Mode, ServiceId)> {
+        held(&self.known).iter().map(|(id, (mode, _))| (*mode, id.clone())).collect()
     }
 
     /// Whom an event concerns.
-    fn concerned(&self, event: EventMessage) -> Vec<ServiceId> {
+    fn concerned(&self, event: EventMessage) -> Vec<(Mode, ServiceId)> {
         let attributes = event.actor.and_then(|actor| actor.attributes).unwrap_or_default();
         // A rename tells the old name with a slash.
         let names = ["name", "oldName"].map(|key| attributes.get(key).map(|name| name.trim_start_matches('/')));
         let names: Vec<&str> = names.into_iter().flatten().collect();
         let known = held(&self.known);
-        let concerned = known.iter().filter(|(_, signature)| signature.is_of(&names, &attributes));
-        concerned.map(|(id, _)| id.clone()).collect()
+        let concerned = known.iter().filter(|(_, (_, signature))| signature.is_of(&names, &attributes));
+        concerned.map(|(id, (mode, _))| (*mode, id.clone())).collect()
+    }
+
+    async fn tell(&self, ids: Vec<(Mode, ServiceId)>) {
+        let listeners = held(&self.listeners).all.clone();
+        for (mode, id) in ids {
+            for (_, to) in listeners.iter().filter(|(wanted, _)| *wanted == mode) {
+                // This one listens no more.
+                drop(to.send(id.clone()).await);
+            }
+        }
+    }
+
+    /// Cancel safe.
+    async fn until_nobody_listens(&self) {
+        loop {
+            let next = {
+                let mut listeners = held(&self.listeners);
+                listeners.all.retain(|(_, to)| !to.is_closed());
+                match listeners.all.first() {
+                    Some((_, to)) => to.clone(),
+                    None => {
+                        // Under the lock: whoever comes now begins anew.
+                        listeners.are_served = false;
+                        return;
+                    }
+                }
+            };
+            next.closed().await;
+        }
     }
 }
 
@@ -77,33 +116,40 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A new receiver of names. The task behind it ends when nobody listens.
-pub(crate) fn subscribe(watch: &Arc<Watch>, engine: &Arc<Engine>) -> mpsc::Receiver<ServiceId> {
+/// A new receiver of the names of services of a mode. One task serves all receivers, and ends when nobody listens.
+pub(crate) fn subscribe(watch: &Arc<Watch>, engine: &Arc<Engine>, mode: Mode) -> mpsc::Receiver<ServiceId> {
     let (to, receiver) = mpsc::channel(CAPACITY);
-    let (weak, engine) = (Arc::downgrade(watch), Arc::clone(engine));
-    held(&watch.tasks).spawn(async move {
-        let Some(watch) = weak.upgrade() else { return };
-        // Without a service of this mode, no engine is contacted.
-        let is_empty = || held(&watch.known).is_empty();
-        while is_empty() {
+    let is_served = {
+        let mut listeners = held(&watch.listeners);
+        listeners.all.push((mode, to));
+        std::mem::replace(&mut listeners.are_served, true)
+    };
+    if !is_served {
+        let (weak, engine) = (Arc::downgrade(watch), Arc::clone(engine));
+        held(&watch.tasks).spawn(async move {
+            let Some(watch) = weak.upgrade() else { return };
             tokio::select! {
-                () = watch.grew.notified() => {}
-                () = to.closed() => return,
+                () = watch.until_nobody_listens() => {}
+                () = serve(&watch, &engine) => {}
             }
-        }
-        tokio::select! {
-            () = to.closed() => {}
-            () = listen(&watch, &engine, &to) => {}
-        }
-    });
+        });
+    }
     receiver
 }
 
-async fn listen(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>) {
+async fn serve(watch: &Watch, engine: &Engine) {
+    // Without a service of these modes, no engine is contacted.
+    while held(&watch.known).is_empty() {
+        watch.grew.notified().await;
+    }
+    listen(watch, engine).await;
+}
+
+async fn listen(watch: &Watch, engine: &Engine) {
     let mut retry = Retry::new(engine);
     let mut was_lost = false;
     loop {
-        match follow(watch, engine, to, was_lost).await {
+        match follow(watch, engine, was_lost).await {
             Ok(()) => {
                 retry.succeeded();
                 was_lost = false;
@@ -112,7 +158,7 @@ async fn listen(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>) {
         }
         // Whatever happens from here on is not heard, and whether anything runs may be unknown now.
         if !was_lost {
-            tell(to, watch.all()).await;
+            watch.tell(watch.all()).await;
         }
         was_lost = true;
         retry.wait().await;
@@ -120,11 +166,11 @@ async fn listen(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>) {
 }
 
 /// Ends well when a stream that was heard is lost.
-async fn follow(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>, was_lost: bool) -> Result<(), Refusal> {
-    let docker = engine.stream().await?;
+async fn follow(watch: &Watch, engine: &Engine, was_lost: bool) -> Result<(), Refusal> {
+    let docker = engine.client().await?;
     let since = SystemTime::now() - OVERLAP;
     // The stream itself says nothing before something happens.
-    engine.ask().await?.ping().await.map_err(|error| engine.refusal(&error))?;
+    engine.answer(docker.ping()).await?;
     let words = ["create", "start", "die", "stop", "pause", "unpause", "destroy", "rename", "health_status"];
     let words = words.map(str::to_owned);
     let filters = [("type".to_owned(), vec!["container".to_owned()]), ("event".to_owned(), words.to_vec())].into();
@@ -132,7 +178,7 @@ async fn follow(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>, wa
     let mut events = std::pin::pin!(docker.events(Some(options)));
     if was_lost {
         // It answers again.
-        tell(to, watch.all()).await;
+        watch.tell(watch.all()).await;
     }
     loop {
         let event = match engine.unless_gone(events.next()).await {
@@ -144,7 +190,7 @@ async fn follow(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>, wa
             }
         };
         match event {
-            Ok(event) => tell(to, watch.concerned(event)).await,
+            Ok(event) => watch.tell(watch.concerned(event)).await,
             Err(error) => {
                 tracing::debug!(%error, "docker's event stream broke");
                 break;
@@ -152,11 +198,4 @@ async fn follow(watch: &Watch, engine: &Engine, to: &mpsc::Sender<ServiceId>, wa
         }
     }
     Ok(())
-}
-
-async fn tell(to: &mpsc::Sender<ServiceId>, ids: Vec<ServiceId>) {
-    for id in ids {
-        // Nobody listens any more: then nobody needs to know.
-        drop(to.send(id).await);
-    }
 }

@@ -31,7 +31,7 @@ impl DockerBackend {
         }
         let tried = format!("docker could not start {}", spec.id);
         let refused = |refusal: Refusal| refusal.into_error(&tried);
-        let docker = self.engine.order().await.map_err(refused)?;
+        let docker = self.engine.client().await.map_err(refused)?;
         let name = &docker_spec.container_name;
         let found = match self.find(&spec.id, name).await.map_err(refused)? {
             Found::Nothing => None,
@@ -58,10 +58,7 @@ impl DockerBackend {
             None => self.create(&docker, spec, docker_spec).await,
         };
         let started = match id {
-            Ok(id) => docker
-                .start_container(&id, None::<StartContainerOptions>)
-                .await
-                .map_err(|error| self.engine.refusal(&error)),
+            Ok(id) => self.engine.deed(docker.start_container(&id, None::<StartContainerOptions>)).await,
             Err(refusal) => Err(refusal),
         };
         started.map_err(|refusal| explain(refusal, &tried, docker_spec))?;
@@ -100,27 +97,32 @@ impl DockerBackend {
         let is_as_registered = how == StartHow::AsItIs
             && found.label(container::SPEC_LABEL) == Some(container::spec_hash(spec, docker_spec).as_str());
         // A tag may name another image by now; one that is gone from here is no reason to lose a container that works.
-        let is_of_this_image = match docker.inspect_image(&docker_spec.image).await {
+        let is_of_this_image = match self.engine.answer(docker.inspect_image(&docker_spec.image)).await {
             Ok(image) => image.id.is_none_or(|id| id == found.image),
             Err(_) => true,
         };
+        let is_leaving = found.status == Status::REMOVING;
         if is_as_registered && is_of_this_image && !matches!(found.status, Status::DEAD | Status::REMOVING) {
             return Ok(found.id.clone());
         }
         // By its id, which was just proven ours; anonymous volumes stay.
         let remove = RemoveContainerOptionsBuilder::default().v(false).force(found.status == Status::DEAD).build();
-        match docker.remove_container(&found.id, Some(remove)).await.map_err(|error| self.engine.refusal(&error)) {
-            Ok(()) | Err(Refusal::NotFound(_)) => self.create(docker, spec, docker_spec).await,
-            Err(refusal) => Err(refusal),
+        match self.engine.deed(docker.remove_container(&found.id, Some(remove))).await {
+            Ok(()) | Err(Refusal::NotFound(_)) => {}
+            // Somebody else removes it at this moment.
+            Err(Refusal::Conflict(words)) if is_leaving || words.contains("already in progress") => {
+                self.engine.wait_until_removed(&found.id, PATIENCE).await?;
+            }
+            Err(refusal) => return Err(refusal),
         }
+        self.create(docker, spec, docker_spec).await
     }
 
     /// The id of a new container. The image was fetched before, see [`DockerBackend::fetch_image`].
     async fn create(&self, docker: &Docker, spec: &ServiceSpec, docker_spec: &DockerSpec) -> Result<String, Refusal> {
         let options = CreateContainerOptionsBuilder::default().name(&docker_spec.container_name).build();
         let body = container::body(spec, docker_spec, &self.home);
-        let created = docker.create_container(Some(options), body).await;
-        created.map(|created| created.id).map_err(|error| self.engine.refusal(&error))
+        Ok(self.engine.deed(docker.create_container(Some(options), body)).await?.id)
     }
 
     fn is_told_to_stop(&self, spec: &ServiceSpec, container: &Container) -> bool {

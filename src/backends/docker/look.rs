@@ -3,7 +3,7 @@
 use super::{DockerBackend, container, docker_spec};
 use crate::backends::containers::{self, Container, Refusal};
 use crate::engine::ports::BackendError;
-use crate::model::{Intent, Observed, Presence, ServiceId, ServiceSpec};
+use crate::model::{Intent, Mode, Observed, Presence, ServiceId, ServiceSpec};
 use crate::store::state::Wanted;
 
 /// What has the service's container name.
@@ -34,7 +34,7 @@ impl DockerBackend {
     /// See [`crate::engine::ports::Backend::observe`]. Cancel safe.
     pub(super) async fn look(&self, spec: &ServiceSpec) -> Result<Observed, BackendError> {
         let docker = docker_spec(spec)?;
-        self.watch.know(&spec.id, container::signature(&spec.id, docker));
+        self.watch.know(Mode::Docker, &spec.id, container::signature(&spec.id, docker));
         let (record, mut notes) = self.records.read(&spec.id);
         let intent = record.as_ref().map(|record| match record.wanted {
             Wanted::Up => Intent::Up,
@@ -73,6 +73,9 @@ impl DockerBackend {
                 observed.last_exit = container.last_exit();
                 observed.presence =
                     containers::presence(&self.engine, &self.clock, &container, record.as_deref()).await;
+                if matches!(observed.presence, Presence::Failed { .. }) {
+                    notes.extend(container.suspicion());
+                }
                 observed.entered = containers::entered(&observed.presence, &self.clock, &container);
             }
         }

@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 use crate::backends::containers::{self, Address, Clock, Container, Engine, Records, Run, Watch};
 use crate::engine::ports::{Backend, BackendError, ErrorKind, IsWanted, Preparation, StopError, UsageSource};
 use crate::model::{
-    Deployment, DockerSpec, Instance, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow, Usage,
+    Deployment, DockerSpec, Instance, Launch, Mode, Observed, ServiceId, ServiceSpec, StartHow, StopHow, Usage,
 };
 use crate::preflight::Requirement;
 use crate::store::Layout;
@@ -74,6 +74,11 @@ impl DockerBackend {
             clock: Clock::new(),
             config_dir: docker_config,
         }
+    }
+
+    /// Its client and its watch, where another mode reaches its engine at the same address: one client and one stream of events are enough.
+    pub(super) fn shared(&self, address: &Address) -> Option<(Arc<Engine>, Arc<Watch>)> {
+        self.engine.is_at(address).then(|| (Arc::clone(&self.engine), Arc::clone(&self.watch)))
     }
 
     /// Writes what is wanted, for every copy of the tool. Wants the lock to be held.
@@ -152,7 +157,7 @@ impl Backend for DockerBackend {
     }
 
     fn changes(&self) -> mpsc::Receiver<ServiceId> {
-        containers::subscribe(&self.watch, &self.engine)
+        containers::subscribe(&self.watch, &self.engine, Mode::Docker)
     }
 }
 

@@ -46,7 +46,7 @@ impl DockerBackend {
         tracing::info!(image, "pulling");
         news.tell(format!("pulling {image}"));
         let login = credentials::find(self.config_dir.as_deref(), credentials::registry_of(image)).await;
-        let docker = self.engine.stream().await.map_err(|refusal| failure(image, &refusal, &login))?;
+        let docker = self.engine.client().await.map_err(|refusal| failure(image, &refusal, &login))?;
         let options = CreateImageOptionsBuilder::default().from_image(&container::with_tag(image)).build();
         let mut steps = std::pin::pin!(docker.create_image(Some(options), None, login.for_engine()));
         let mut layers = Layers::default();

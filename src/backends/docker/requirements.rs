@@ -34,14 +34,9 @@ impl DockerBackend {
         container_name: &str,
         image: &str,
     ) -> Result<Vec<Requirement>, Refusal> {
-        let docker = self.engine.ask().await?;
         let found = self.find(&spec.id, container_name).await?;
-        let is_here = match docker.inspect_image(image).await.map_err(|error| self.engine.refusal(&error)) {
-            Ok(_) => true,
-            // A container that exists needs its image no more.
-            Err(Refusal::NotFound(_)) => matches!(found, Found::Ours(_)),
-            Err(refusal) => return Err(refusal),
-        };
+        // A container that exists needs its image no more.
+        let is_here = self.engine.has_image(image).await? || matches!(found, Found::Ours(_));
         Ok(vec![
             Requirement::ContainerEngine { problem: None },
             Requirement::Image { name: image.to_owned(), is_here },

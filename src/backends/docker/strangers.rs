@@ -32,7 +32,7 @@ impl HostWithContainers {
             return Vec::new();
         }
         let list = async {
-            let docker = self.docker.engine.ask().await?;
+            let docker = self.docker.engine.client().await?;
             let running = ListContainersOptionsBuilder::default().all(false).build();
             docker.list_containers(Some(running)).await.map_err(|error| self.docker.engine.refusal(&error))
         };

@@ -223,6 +223,8 @@ impl Cluster {
         let program = self.access.program.clone().unwrap_or_else(credentials::own_program);
         let expires = credentials::resolve(&mut config.auth_info, &program).await?;
         config.connect_timeout = Some(CONNECT);
+        // One of the environment's, which says nothing about this cluster: what the kubeconfig itself names was refused before.
+        config.proxy_url = None;
         config.read_timeout = None;
         config.default_retry = false;
         let server = config.cluster_url.to_string();
@@ -246,6 +248,7 @@ impl Cluster {
         let Some(context) = context.filter(|it| !it.is_empty()) else {
             return Err(unusable("it names no current context").with_remedy("kubectl config use-context NAME"));
         };
+        refuse_proxy(&kubeconfig, &context)?;
         let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
         let known = kubeconfig.contexts.iter().map(|it| it.name.clone()).collect::<Vec<_>>().join(", ");
         let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| match error {
@@ -403,6 +406,24 @@ fn is_passing(refusal: &Refusal) -> bool {
 
 const REACH_IT: &str = "check the network and the kubeconfig's `server`; `kubectl version` must work";
 
+/// A proxy that the kubeconfig names is meant: going past it would fail, or end up elsewhere.
+fn refuse_proxy(kubeconfig: &Kubeconfig, context: &str) -> Result<(), Refusal> {
+    let context = kubeconfig.contexts.iter().find(|it| it.name == context).and_then(|it| it.context.as_ref());
+    let cluster = context.and_then(|it| kubeconfig.clusters.iter().find(|cluster| cluster.name == it.cluster));
+    let proxy = cluster.and_then(|it| it.cluster.as_ref()).and_then(|it| it.proxy_url.as_ref());
+    match (cluster, proxy.filter(|url| !url.is_empty())) {
+        (Some(cluster), Some(_)) => Err(unusable(&format!(
+            "its cluster {} is behind a proxy (`proxy-url`), and none can be used here",
+            cluster.name
+        ))
+        .with_remedy(
+            "take `proxy-url` out if the cluster can be reached without it; else forward a port \
+             (ssh -NL 6443:CLUSTER:6443 HOST), set `server` to https://127.0.0.1:6443 and `tls-server-name` to CLUSTER",
+        )),
+        _ => Ok(()),
+    }
+}
+
 fn unusable(why: &str) -> Refusal {
     Refusal::new(Kind::Configuration, format!("the kubeconfig cannot be used: {why}"))
         .with_remedy("`kubectl config view` shows it; `kubectl version` must work")
@@ -458,7 +479,7 @@ fn unreachable(server: &str, why: &str) -> Refusal {
 fn certificate(server: &str, error: &rustls::Error) -> Refusal {
     use rustls::{CertificateError, Error};
     let (why, remedy) = match error {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => (
+        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => (
             "its certificate is signed by an authority that the kubeconfig does not name".to_owned(),
             "correct `certificate-authority` in the kubeconfig; never skip the verification",
         ),
@@ -468,6 +489,9 @@ fn certificate(server: &str, error: &rustls::Error) -> Refusal {
             "its certificate is made out to another name".to_owned(),
             "correct `server`, or set `tls-server-name`, in the kubeconfig",
         ),
+        Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
+            ("its certificate is not valid yet".to_owned(), "compare the clocks of both machines")
+        }
         Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
             ("its certificate has expired".to_owned(), "the cluster's certificates have to be renewed")
         }

@@ -256,6 +256,9 @@ fn newest_end(status: &ContainerStatus) -> Option<&Terminated> {
 }
 
 fn ending(ended: &Terminated) -> Ending {
+    if ended.reason == "OOMKilled" && ended.exit_code == 137 {
+        return Ending::OutOfMemory;
+    }
     match (ended.signal, ended.exit_code) {
         // Shells and engines tell death by a signal by adding 128.
         (0, code @ 129..=159) => Ending::Signalled(code - 128),

@@ -17,9 +17,10 @@ use super::watch::path_of;
 use super::{KubernetesBackend, Place, REMEMBERED};
 use crate::engine::ports::{BackendError, ErrorKind, IsWanted};
 use crate::model::{Launch, LaunchOrigin, ServiceSpec, StartHow};
+use crate::store::scaled::{self, Scaled};
 
 /// How often a write is tried again that somebody else was quicker than.
-const ATTEMPTS: usize = 5;
+pub(super) const ATTEMPTS: usize = 5;
 
 /// What every restart writes, like `kubectl rollout restart`.
 const RESTARTED: &str = "kubectl.kubernetes.io/restartedAt";
@@ -61,7 +62,8 @@ impl KubernetesBackend {
                 .with_remedy("wait until it is gone, then start again"));
         }
         if now.wanted() == 0 {
-            now = self.scale_up(place, now, manifest_count).await?;
+            now = self.scale_up(spec, place, now, manifest_count).await?;
+            scaled::forget(&self.layout, &spec.id);
         } else if how == StartHow::InPlace && was.as_ref().is_some_and(|was| was.spec.template == now.spec.template) {
             // A changed template replaces all pods by itself.
             now = self.replace_pods(place, &now).await?;
@@ -120,16 +122,42 @@ impl KubernetesBackend {
     }
 
     /// Gives back the count that a stop remembered, or that the manifest names, or 1.
-    async fn scale_up(&self, place: &Place<'_>, now: Deployment, named: Option<u32>) -> Result<Deployment, Refusal> {
-        self.changed(place, now, |now| {
+    async fn scale_up(
+        &self,
+        spec: &ServiceSpec,
+        place: &Place<'_>,
+        now: Deployment,
+        named: Option<u32>,
+    ) -> Result<Deployment, Refusal> {
+        let here = scaled::read(&self.layout, &spec.id);
+        let count = |now: &Deployment| remembered(now, here.as_ref()).or(named).filter(|n| *n > 0).unwrap_or(1);
+        let started = self.changed(place, now.clone(), |now| {
             if now.wanted() > 0 {
                 return None;
             }
-            let remembered = now.metadata.annotations.get(REMEMBERED).and_then(|n| n.parse().ok());
-            let count: u32 = remembered.or(named).filter(|n| *n > 0).unwrap_or(1);
-            Some(json!({ "metadata": { "annotations": { REMEMBERED: null } }, "spec": { "replicas": count } }))
-        })
-        .await
+            Some(json!({ "metadata": { "annotations": { REMEMBERED: null } }, "spec": { "replicas": count(now) } }))
+        });
+        match started.await {
+            // A role may be allowed to scale and nothing else.
+            Err(refused) if refused.kind == Kind::Forbidden => match self.scaled(place, &now, count(&now)).await {
+                Err(refusal) if refusal.kind == Kind::Forbidden => Err(refused),
+                other => other,
+            },
+            other => other,
+        }
+    }
+
+    /// Scales what was read, and nothing that was changed since.
+    pub(super) async fn scaled(&self, place: &Place<'_>, now: &Deployment, count: u32) -> Result<Deployment, Refusal> {
+        let what = format!("patch {}/scale", place.resource());
+        let patch =
+            json!({ "metadata": { "resourceVersion": now.metadata.resource_version }, "spec": { "replicas": count } });
+        let path = format!("{}/scale", place.path());
+        let ask =
+            Ask::sending("PATCH", &what, path, "application/merge-patch+json", &patch).with("fieldManager", MANAGER);
+        self.cluster.send(&ask).await?;
+        // The answer is a Scale.
+        self.read(place).await?.ok_or_else(|| missing(place))
     }
 
     /// A rollout restart.
@@ -189,7 +217,7 @@ fn deployment(object: &Value) -> Result<Deployment, Refusal> {
         .map_err(|error| Refusal::new(Kind::Server, format!("its Deployment cannot be read: {error}")))
 }
 
-fn missing(place: &Place<'_>) -> Refusal {
+pub(super) fn missing(place: &Place<'_>) -> Refusal {
     let words = format!("there is no Deployment {} in the namespace {}", place.name, place.namespace);
     Refusal::new(Kind::Missing, words).with_remedy(match place.manifests {
         Some(path) => {
@@ -197,6 +225,13 @@ fn missing(place: &Place<'_>) -> Refusal {
         }
         None => "set `manifests_path` in the registry, or correct `deployment_name` and `namespace`".to_owned(),
     })
+}
+
+/// What the last stop remembered, in the cluster or, where it may not write there, in this home.
+fn remembered(now: &Deployment, here: Option<&Scaled>) -> Option<u32> {
+    let written = now.metadata.annotations.get(REMEMBERED);
+    let is_newest = |here: &&Scaled| here.uid == now.metadata.uid && here.written.as_ref() == written;
+    here.filter(is_newest).map(|here| here.replicas).or_else(|| written.and_then(|n| n.parse().ok()))
 }
 
 /// Writes the count that is there into what is applied, where the manifest names one or ours does already. The count it named.

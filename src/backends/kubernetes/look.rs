@@ -7,7 +7,10 @@ use super::objects::{Deployment, Pod};
 use super::shelf::View;
 use super::{KubernetesBackend, Place, REMEMBERED};
 use crate::engine::ports::{BackendError, ErrorKind};
-use crate::model::{Fact, FailureReason, Guardian, Instance, Intent, Observed, Presence, Serves, ServiceSpec};
+use crate::model::{
+    Fact, FailureReason, Guardian, Instance, Intent, Observed, Presence, Serves, ServiceId, ServiceSpec,
+};
+use crate::store::scaled;
 
 /// How long a look waits for the first word of the cluster.
 const FIRST_WORD: Duration = Duration::from_secs(25);
@@ -51,7 +54,7 @@ impl KubernetesBackend {
         if let Some(after) = judgement.again_in {
             self.watches.look_again(&spec.id, after + Duration::from_millis(50));
         }
-        Ok(self.observed(&place, deployment, judgement, notes))
+        Ok(self.observed(&spec.id, &place, deployment, judgement, notes))
     }
 
     /// What is known without asking: where it is, and how its pods are.
@@ -71,6 +74,7 @@ impl KubernetesBackend {
 
     fn observed(
         &self,
+        id: &ServiceId,
         place: &Place<'_>,
         deployment: &Deployment,
         judgement: Judgement,
@@ -83,7 +87,9 @@ impl KubernetesBackend {
         let intent = if deployment.wanted() > 0 {
             Some(Intent::Up)
         } else {
-            deployment.metadata.annotations.contains_key(REMEMBERED).then_some(Intent::Down)
+            let is_of_it = |here: &scaled::Scaled| here.uid == deployment.metadata.uid;
+            let is_remembered = || scaled::read(&self.layout, id).as_ref().is_some_and(is_of_it);
+            (deployment.metadata.annotations.contains_key(REMEMBERED) || is_remembered()).then_some(Intent::Down)
         };
         let presence = match judgement.standing {
             Standing::Stopped => Presence::Absent,
@@ -160,12 +166,12 @@ fn unknown(spec: &ServiceSpec, why: &str, known: Option<String>, remedy: Option<
 
 impl KubernetesBackend {
     /// Remembers what the server warned of when it was last started.
-    pub(super) fn warn(&self, id: &crate::model::ServiceId, warnings: Vec<String>) {
+    pub(super) fn warn(&self, id: &ServiceId, warnings: Vec<String>) {
         let mut held = self.warned.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         held.insert(id.clone(), warnings);
     }
 
-    fn warnings(&self, id: &crate::model::ServiceId) -> Vec<String> {
+    fn warnings(&self, id: &ServiceId) -> Vec<String> {
         let held = self.warned.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         held.get(id).cloned().unwrap_or_default()
     }

@@ -1,5 +1,8 @@
 //! What a start in the cluster needs, with what is there.
 
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+
 use futures::future::join_all;
 use serde_json::{Value, json};
 
@@ -12,8 +15,22 @@ use crate::preflight::Requirement;
 use crate::store::directory;
 
 /// What is done to a Deployment: starting, stopping and restarting are all of these.
-const NEEDED: [(&str, &str, &str); 3] =
-    [("patch", "apps", "deployments"), ("watch", "apps", "deployments"), ("watch", "", "pods")];
+const NEEDED: [(&str, &str, &str); 3] = [PATCH, ("watch", "apps", "deployments"), ("watch", "", "pods")];
+const PATCH: (&str, &str, &str) = ("patch", "apps", "deployments");
+/// Enough to stop, and to start what has no manifests.
+const SCALE: (&str, &str, &str) = ("patch", "apps", "deployments/scale");
+
+/// A kubeconfig holds credentials and names programs that are run: others should neither read nor change it. Said, and no more, as kubectl
+/// and helm do, since its modes are often not in the hands of who uses it.
+fn openness(path: PathBuf) -> Option<Requirement> {
+    let mode = std::fs::metadata(&path).ok()?.mode();
+    let deed = match mode & 0o077 {
+        0 => return None,
+        others if others & 0o022 != 0 => "changed",
+        _ => "read",
+    };
+    Some(Requirement::OpenKubeconfig { path, deed })
+}
 
 impl KubernetesBackend {
     /// Looks at everything a start needs. Makes and changes nothing.
@@ -30,6 +47,7 @@ impl KubernetesBackend {
         if let Some(path) = place.manifests {
             requirements.push(Requirement::Manifests { path: path.to_owned(), problem });
         }
+        requirements.extend(self.cluster.files().into_iter().filter_map(openness));
         match self.ask_cluster(&place, documents.as_deref()).await {
             Ok(asked) => requirements.extend(asked),
             Err(refusal) => requirements.push(Requirement::Cluster {
@@ -83,7 +101,19 @@ impl KubernetesBackend {
         }
         let answers = join_all(NEEDED.map(|(verb, group, resource)| self.may(verb, group, resource, namespace))).await;
         for (answer, (verb, _, resource)) in answers.into_iter().zip(NEEDED) {
-            if !answer? {
+            if answer? {
+                continue;
+            }
+            let is_enough = (verb, "apps", resource) == PATCH && place.manifests.is_none();
+            if is_enough && self.may(SCALE.0, SCALE.1, SCALE.2, namespace).await? {
+                requirements.push(Requirement::ClusterLimit {
+                    limit: format!(
+                        "You may only scale deployments in the namespace {namespace} (context {context}): a stop is remembered on \
+                         this machine alone, and a restart is refused"
+                    ),
+                    remedy: format!("ask the cluster's administrator for the permission to {verb} {resource}"),
+                });
+            } else {
                 requirements.push(Requirement::ClusterObject {
                     problem: format!("You may not {verb} {resource} in the namespace {namespace} (context {context})"),
                     remedy: format!("ask the cluster's administrator for the permission to {verb} {resource}"),
@@ -114,10 +144,11 @@ impl KubernetesBackend {
     /// A review of our own access: 201 also when the answer is no.
     async fn may(&self, verb: &str, group: &str, resource: &str, namespace: &str) -> Result<bool, Refusal> {
         let what = format!("ask whether one may {verb} {resource}");
+        let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
-            "spec": { "resourceAttributes": { "namespace": namespace, "verb": verb, "group": group, "resource": resource } },
+            "spec": { "resourceAttributes": { "namespace": namespace, "verb": verb, "group": group, "resource": resource, "subresource": subresource } },
         });
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
         match self.cluster.send(&Ask::sending("POST", &what, path, "application/json", &review)).await {

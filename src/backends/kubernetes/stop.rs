@@ -1,5 +1,7 @@
 //! Stopping: scaled to 0 in one write that remembers the count, then a wait until the pods are gone. Nothing is deleted; only `--force`
 //! takes pods that do not end by themselves, with a second of grace, so that their node still has to confirm that they are gone.
+//!
+//! Whoever may scale a Deployment and not patch it can stop it all the same: then the count is remembered in this home alone.
 
 use std::time::Duration;
 
@@ -7,13 +9,15 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::cluster::Ask;
-use super::objects::Pod;
+use super::launch::{ATTEMPTS, missing};
+use super::objects::{Deployment, Pod};
 use super::refusal::{Kind, Refusal};
 use super::shelf::{Collection, View};
 use super::watch::path_of;
 use super::{KubernetesBackend, Place, REMEMBERED};
 use crate::engine::ports::StopError;
 use crate::model::{ServiceSpec, StopHow};
+use crate::store::scaled::{self, Scaled};
 
 /// How long pods that were killed may take to be gone.
 const AFTER_KILL: Duration = Duration::from_secs(15);
@@ -35,7 +39,16 @@ impl KubernetesBackend {
                     json!({ "metadata": { "annotations": remember }, "spec": { "replicas": 0 } })
                 })
             });
-            match stopped.await {
+            let stopped = match stopped.await {
+                // A role may be allowed to scale and nothing else.
+                Err(refusal) if refusal.kind == Kind::Forbidden => self.scale_to_zero(spec, &place, refusal).await,
+                Ok(stopped) => {
+                    scaled::forget(&self.layout, &spec.id);
+                    Ok(stopped)
+                }
+                other => other,
+            };
+            match stopped {
                 Ok(stopped) => {
                     self.watches.shelf(place.namespace).put_deployment(stopped);
                 }
@@ -63,6 +76,36 @@ impl KubernetesBackend {
             Ok(()) => Ok(()),
             Err(NotGone::Unknown(refusal)) => Err(failed(refusal)),
             Err(NotGone::Alive(survivors)) => Err(StopError::StillAlive { grace: AFTER_KILL, survivors }),
+        }
+    }
+
+    /// Without the right to write the number down in the cluster, this home remembers it. `refused` is why that is so.
+    async fn scale_to_zero(
+        &self,
+        spec: &ServiceSpec,
+        place: &Place<'_>,
+        refused: Refusal,
+    ) -> Result<Deployment, Refusal> {
+        let mut attempt = 1;
+        loop {
+            let now = self.read(place).await?.ok_or_else(|| missing(place))?;
+            if now.wanted() == 0 {
+                return Ok(now);
+            }
+            let written = now.metadata.annotations.get(REMEMBERED).cloned();
+            let remembered = Scaled { uid: now.metadata.uid.clone(), replicas: now.wanted(), written };
+            scaled::write(&self.layout, &spec.id, &remembered).map_err(|error| {
+                let words = format!("its number of pods, {}, cannot be remembered here either: {error}", now.wanted());
+                Refusal { words: format!("{}; {words}", refused.words), ..refused.clone() }
+            })?;
+            match self.scaled(place, &now, 0).await {
+                Err(refusal) if refusal.kind == Kind::Stale && attempt < ATTEMPTS => attempt += 1,
+                Err(refusal) if refusal.kind == Kind::Forbidden => {
+                    scaled::forget(&self.layout, &spec.id);
+                    return Err(refused);
+                }
+                other => return other,
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //! says so and passes. Everything that is made has a project of its own and is removed.
 
 mod commands;
+mod example;
 mod failures;
 mod files;
 mod interruptions;
@@ -211,6 +212,9 @@ fn remove_project(project: &str) {
     let all = |arguments: &[&str]| String::from_utf8_lossy(&docker(arguments).stdout).into_owned();
     for id in all(&["ps", "-aq", "--filter", &filter]).lines() {
         docker(&["rm", "-f", "-v", id]);
+    }
+    for name in all(&["volume", "ls", "-q", "--filter", &filter]).lines() {
+        docker(&["volume", "rm", "-f", name]);
     }
     for id in all(&["network", "ls", "-q", "--filter", &filter]).lines() {
         docker(&["network", "rm", id]);

@@ -1,6 +1,5 @@
 //! An engine that is absent, goes away, and comes back.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use provisioning::backends::docker::{DockerBackend, Settings};
@@ -9,7 +8,7 @@ use provisioning::model::{Deployment, DockerSpec, Presence, StartHow, StopHow};
 use provisioning::preflight::Requirement;
 use provisioning::store::Layout;
 
-use super::{Fixture, GOOD};
+use super::{Fixture, GOOD, is_at_the_usual_socket};
 use crate::process::{DEADLINE, program};
 
 #[tokio::test]
@@ -68,8 +67,7 @@ impl Way {
 #[tokio::test]
 async fn an_engine_that_goes_away_makes_the_state_unknown_at_once_and_is_found_again_by_itself() {
     let Some(it) = Fixture::new(&GOOD) else { return };
-    if std::env::var_os("DOCKER_HOST").is_some() {
-        writeln!(std::io::stderr(), "SKIPPED, DOCKER_HOST names another socket than the usual one").expect("stderr");
+    if !is_at_the_usual_socket() {
         return;
     }
     let socket = it.home.path().join("docker.sock");

@@ -3,13 +3,18 @@
 
 mod commands;
 mod engine;
+mod half;
 mod output;
 mod private;
 mod pull;
 mod recovery;
+#[cfg(feature = "tls")]
+mod secured;
+mod shared;
 mod starting;
 mod states;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -42,14 +47,7 @@ impl Fixture {
         import(&name, arguments);
         let home = tempfile::tempdir().expect("directory");
         let layout = Layout::new(home.path().join("services"));
-        let mut spec = program("web", "/service".into(), &[]);
-        spec.deployment = Deployment::Docker(DockerSpec {
-            image: name.clone(),
-            container_name: name.clone(),
-            ports: Vec::new(),
-            volumes: Vec::new(),
-            restart_policy: None,
-        });
+        let spec = spec(&name);
         let docker_host = std::env::var("DOCKER_HOST").ok();
         let docker_config = Some(home.path().join("docker"));
         let backend = DockerBackend::new(Settings { layout, docker_host, docker_certificates: None, docker_config });
@@ -117,6 +115,28 @@ impl Drop for Fixture {
         let image = self.docker_spec().image.clone();
         docker(&["rmi", "-f", &self.name, &image]);
     }
+}
+
+/// A service whose image and container have this name.
+fn spec(name: &str) -> ServiceSpec {
+    let mut spec = program("web", "/service".into(), &[]);
+    spec.deployment = Deployment::Docker(DockerSpec {
+        image: name.to_owned(),
+        container_name: name.to_owned(),
+        ports: Vec::new(),
+        volumes: Vec::new(),
+        restart_policy: None,
+    });
+    spec
+}
+
+/// Whether a stand-in can be put before the engine. Says so loudly where not.
+fn is_at_the_usual_socket() -> bool {
+    let is_usual = std::env::var_os("DOCKER_HOST").is_none();
+    if !is_usual {
+        writeln!(std::io::stderr(), "SKIPPED, DOCKER_HOST names another socket than the usual one").expect("stderr");
+    }
+    is_usual
 }
 
 fn free_port() -> u16 {

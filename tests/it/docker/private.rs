@@ -282,3 +282,50 @@ async fn a_log_is_followed_through_a_restart_of_the_engine_without_a_lost_or_dou
     assert_eq!(lines.len(), kept.len());
     assert!(lines.iter().zip(&kept).all(|(line, kept)| line == kept), "another order");
 }
+
+/// A file that nobody can remove, as long as this is.
+struct Kept(PathBuf);
+
+impl Kept {
+    /// `None`, loudly, where files cannot be made so.
+    fn new(path: PathBuf) -> Option<Self> {
+        std::fs::write(&path, "").expect("file");
+        if Command::new("chattr").arg("+i").arg(&path).output().is_ok_and(|output| output.status.success()) {
+            return Some(Self(path));
+        }
+        let thread = std::thread::current();
+        let test = thread.name().unwrap_or("a test").to_owned();
+        writeln!(std::io::stderr(), "SKIPPED, chattr +i does not work here: {test}").expect("stderr");
+        None
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        drop(Command::new("chattr").arg("-i").arg(&self.0).output());
+    }
+}
+
+#[tokio::test]
+async fn a_container_that_its_engine_could_not_remove_is_dead_and_made_anew_when_it_can_be() {
+    let Some(engine) = PrivateEngine::new(Meanwhile::TheyStop) else { return };
+    let (backend, spec) = engine.service(&GOOD);
+    backend.start(&spec, StartHow::AsItIs).await.expect("starts");
+    let id = engine.must(&["inspect", "--format", "{{.Id}}", "app"]);
+    let Some(kept) = Kept::new(engine.dir.join("data/containers").join(&id).join("kept")) else { return };
+    assert!(!engine.docker(&["rm", "-f", "app"]).status.success(), "it cannot be removed");
+    assert_eq!(engine.must(&["inspect", "--format", "{{.State.Status}}", "app"]), "dead");
+    let observed = backend.observe(&spec).await.expect("observation");
+    assert!(matches!(observed.presence, Presence::Failed { .. }), "nobody stopped it here: {observed:?}");
+    assert!(observed.notes.iter().any(|note| note.contains("its container is dead")), "{observed:?}");
+    let error = backend.start(&spec, StartHow::AsItIs).await.expect_err("it is in the way");
+    assert!(error.message.contains("operation not permitted"), "{error}");
+    backend.stop(&spec, StopHow::Ask, DEADLINE).await.expect("nothing runs");
+    assert_eq!(backend.observe(&spec).await.expect("observation").presence, Presence::Absent);
+
+    drop(kept);
+    let launch = backend.start(&spec, StartHow::AsItIs).await.expect("starts");
+    assert_eq!(launch.origin, LaunchOrigin::Started);
+    assert_ne!(engine.must(&["inspect", "--format", "{{.Id}}", "app"]), id);
+    assert!(is_present(&backend.observe(&spec).await.expect("observation").presence));
+}

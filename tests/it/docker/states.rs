@@ -210,3 +210,30 @@ async fn an_exit_with_137_is_a_death_by_signal_9() {
     it.until("failed", failed).await;
     assert_eq!(it.inspect("{{.State.ExitCode}}"), "137");
 }
+
+#[tokio::test]
+async fn a_container_whose_memory_runs_out_says_so_with_its_exit_code_and_its_limit() {
+    let Some(it) = Fixture::new(&["--print", "ready", "--eat-mib", "96"]) else { return };
+    it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts");
+    it.until_it_has_said("ready");
+    it.backend.stop(&it.spec, StopHow::Kill, DEADLINE).await.expect("stops");
+    // A limit is a container's own: the registry does not name it, and a start leaves it as it is.
+    must(&["update", "--memory", "16m", "--memory-swap", "16m", &it.name]);
+    for _ in 0..10 {
+        it.backend.start(&it.spec, StartHow::AsItIs).await.expect("starts");
+        let observed = it.until("failed", |presence| matches!(presence, Presence::Failed { .. })).await;
+        assert_eq!(it.inspect("{{.State.ExitCode}}"), "137");
+        assert!(observed.notes.iter().any(|note| note.contains("its limit is 16 MiB")), "{observed:?}");
+        // An engine that is busy does not always notice.
+        if it.inspect("{{.State.OOMKilled}}") == "false" {
+            assert!(observed.notes.iter().any(|note| note.contains("memory may have run out")), "{observed:?}");
+            continue;
+        }
+        let Presence::Failed { reason } = &observed.presence else { panic!("{observed:?}") };
+        let words = reason.to_string();
+        assert!(words.starts_with("ran out of memory and was killed (exit code 137)"), "{words}");
+        assert_eq!(observed.last_exit.expect("an exit").ending, Ending::OutOfMemory);
+        return;
+    }
+    panic!("the engine never noticed");
+}

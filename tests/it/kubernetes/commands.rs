@@ -185,3 +185,34 @@ fn a_start_goes_on_through_an_overloaded_server() {
         platform.double.requests().into_iter().filter(|it| it.starts_with("PATCH") && it.contains("/deployments/"));
     assert_eq!(patches.count(), 2);
 }
+
+#[test]
+fn a_kubeconfig_that_is_open_to_others_is_named_and_used_all_the_same() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let platform = Platform::new();
+    assert!(!platform.must("services validate").contains("Kubeconfig can be"));
+    for (mode, deed) in [(0o644, "read"), (0o660, "changed")] {
+        std::fs::set_permissions(platform.path("kubeconfig"), std::fs::Permissions::from_mode(mode)).unwrap();
+        let validated = platform.must("services validate");
+        assert!(validated.contains(&format!("Kubeconfig can be {deed} by other users")), "{mode:o}: {validated}");
+        let doctor = super::text_of(&platform.types("doctor"));
+        assert!(doctor.contains(&format!("Kubeconfig can be {deed} by other users")), "{mode:o}: {doctor}");
+        assert!(doctor.contains("chmod 600"), "{doctor}");
+    }
+    platform.must("platform start web");
+}
+
+#[test]
+fn a_proxy_of_the_kubeconfig_is_refused_with_a_way_out_and_one_of_the_environment_is_not_used() {
+    let platform = Platform::new();
+    let kubeconfig = std::fs::read_to_string(platform.path("kubeconfig")).unwrap();
+    let server = format!("server: {:?}", platform.double.server());
+    let proxied = kubeconfig.replace(&server, &format!("{server}, proxy-url: \"socks5://me:hunter2@far:1080\""));
+    platform.write("kubeconfig", &proxied);
+    let refused = platform.must_fail("services validate");
+    assert!(refused.contains("its cluster double is behind a proxy (`proxy-url`)"), "{refused}");
+    assert!(refused.contains("ssh -NL 6443") && !refused.contains("hunter2"), "{refused}");
+    platform.write("kubeconfig", &kubeconfig);
+    let output = platform.command("services validate").env("HTTPS_PROXY", "http://127.0.0.1:1").output().unwrap();
+    assert!(output.status.success(), "{}", super::text_of(&output));
+}

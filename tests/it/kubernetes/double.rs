@@ -149,6 +149,10 @@ impl Double {
         self.inner.world.lock().unwrap()
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn server(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -176,7 +180,7 @@ impl Double {
         self.world().tokens = Some(tokens.iter().map(|it| (*it).to_owned()).collect());
     }
 
-    /// Reviews of access are answered with no for this verb.
+    /// Reviews of access are answered with no for this verb, `patch/scale` for one of a part.
     pub(crate) fn deny(&self, verb: &str) {
         self.world().denied.push(verb.to_owned());
     }
@@ -804,7 +808,9 @@ impl Inner {
             (_, ["api", "v1"]) => recorded_answer("discovery-core-v1"),
             (_, ["apis", "apps", "v1"]) => recorded_answer("discovery-apps-v1"),
             ("POST", ["apis", "authorization.k8s.io", ..]) => {
-                let verb = asked.body["spec"]["resourceAttributes"]["verb"].as_str().unwrap_or_default().to_owned();
+                let attributes = &asked.body["spec"]["resourceAttributes"];
+                let word = |name: &str| attributes[name].as_str().unwrap_or_default();
+                let verb = [word("verb"), word("subresource")].join("/").trim_end_matches('/').to_owned();
                 let name = if world.denied.contains(&verb) { "access-review-denied" } else { "access-review-allowed" };
                 recorded_answer(name)
             }
@@ -826,6 +832,9 @@ impl Inner {
             }
             ("PATCH", ["apis", "apps", "v1", "namespaces", namespace, "deployments", name]) => {
                 world.patch_deployment(&((*namespace).to_owned(), (*name).to_owned()), asked)
+            }
+            ("PATCH", ["apis", "apps", "v1", "namespaces", namespace, "deployments", name, "scale"]) => {
+                world.patch_scale(&((*namespace).to_owned(), (*name).to_owned()), asked)
             }
             ("DELETE", [.., "namespaces", namespace, "pods", name]) => {
                 match world.pods.get_mut(&((*namespace).to_owned(), (*name).to_owned())) {
@@ -909,6 +918,23 @@ impl World {
         self.note_manager(key, &mut object, &manager, is_apply, changes_count || is_apply && count.is_some());
         self.deployments.insert(key.clone(), object);
         json_answer(200, &self.deployments[key])
+    }
+
+    fn patch_scale(&mut self, key: &(String, String), asked: &Asked) -> Answer {
+        let Some(known) = self.deployments.get(key) else { return recorded_answer("deployment-missing") };
+        let wants_version = asked.body.pointer("/metadata/resourceVersion");
+        if wants_version.is_some_and(|version| *version != known["metadata"]["resourceVersion"]) {
+            return recorded_answer("stop-with-annotation-stale");
+        }
+        let count = asked.body["spec"]["replicas"].clone();
+        let manager = asked.query.get("fieldManager").cloned().unwrap_or_default();
+        self.counted_by.insert(key.clone(), (manager, "Update"));
+        self.change(key, |object| object["spec"]["replicas"] = count.clone());
+        // As recorded: a count of 0 is left out of a Scale.
+        let spec = if count == 0 { json!({}) } else { json!({ "replicas": count }) };
+        let metadata = &self.deployments[key]["metadata"];
+        let metadata = json!({"name": key.1, "namespace": key.0, "uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]});
+        json_answer(200, &json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec}))
     }
 
     fn note_manager(

@@ -7,8 +7,12 @@ mod life;
 mod logs;
 mod plugins;
 mod refusals;
+mod scaling;
+#[cfg(feature = "tls")]
+mod tls;
 mod watches;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -65,7 +69,10 @@ impl Platform {
     fn write(&self, name: &str, text: &str) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        std::fs::write(&path, text).unwrap();
+        if name == "kubeconfig" {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
     }
 
     /// The registry, with these lines for its deployment and its startup.

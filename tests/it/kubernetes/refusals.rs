@@ -87,7 +87,8 @@ async fn what_is_not_allowed_disables_that_action_alone() {
     let (backend, spec) = (platform.backend(), platform.spec());
     backend.start(&spec, StartHow::AsItIs).await.unwrap();
     until(&backend, &spec, "ready", |it| it.as_ref().is_ok_and(|it| it.notes.is_empty())).await.unwrap();
-    platform.double.inject("PATCH", "/deployments/web", Fault::Recorded("auth-403-apply"), 1);
+    platform.double.inject("PATCH", "/deployments/web?", Fault::Recorded("auth-403-apply"), 1);
+    platform.double.inject("PATCH", "/deployments/web/scale", Fault::Recorded("auth-403-scale-patch"), 1);
     let error = backend.stop(&spec, StopHow::Ask, Duration::from_secs(5)).await.unwrap_err();
     let StopError::Backend(error) = error else { panic!("{error:?}") };
     assert!(error.message.contains("you may not patch deployments/web (403 Forbidden)"), "{error:?}");

@@ -1,16 +1,13 @@
 //! A server that a service elsewhere could be: plain or behind TLS, with certificates of every kind, and answers of every kind.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 /// What the server does once it has read a request's head.
 #[derive(Debug, Clone)]
@@ -141,58 +138,5 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
             stream.write_all(&[b'x'; 4096]).await?;
             *n_sent.lock().unwrap() += 4096;
         },
-    }
-}
-
-/// What is odd about a certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Oddity {
-    Nothing,
-    Expired,
-    NotYetValid,
-    AnotherHost,
-    SelfSigned,
-}
-
-/// An authority of a test, and servers that it vouches for.
-pub(crate) struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-}
-
-impl Authority {
-    pub(crate) fn new() -> Self {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| drop(ring::default_provider().install_default()));
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(rcgen::DnType::CommonName, "authority of a test");
-        Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
-    }
-
-    pub(crate) fn pem(&self) -> String {
-        self.issuer.pem()
-    }
-
-    /// What a server of that kind has to show.
-    pub(crate) fn server(&self, oddity: Oddity) -> ServerConfig {
-        let host = if oddity == Oddity::AnotherHost { "another.example" } else { "localhost" };
-        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
-        match oddity {
-            Oddity::Expired => {
-                params.not_before = date_time_ymd(2019, 1, 1);
-                params.not_after = date_time_ymd(2020, 1, 1);
-            }
-            Oddity::NotYetValid => params.not_before = date_time_ymd(2500, 1, 1),
-            Oddity::Nothing | Oddity::AnotherHost | Oddity::SelfSigned => {}
-        }
-        let key = KeyPair::generate().unwrap();
-        let certificate = match oddity {
-            Oddity::SelfSigned => params.self_signed(&key).unwrap(),
-            Oddity::Nothing | Oddity::Expired | Oddity::NotYetValid | Oddity::AnotherHost => {
-                params.signed_by(&key, &self.issuer).unwrap()
-            }
-        };
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap()
     }
 }

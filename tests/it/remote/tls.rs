@@ -1,7 +1,8 @@
 //! Whom we believe: the authority that the registry names, or the system's, and nobody else.
 
-use super::server::{Authority, Oddity, Reply, Server};
+use super::server::{Reply, Server};
 use super::{Remote, TOKEN, fails, header, home, write};
+use crate::support::authority::{Authority, Oddity};
 
 /// A server of that kind, and whether a service at it can be started; nothing may have been asked where it cannot.
 #[track_caller]

@@ -1,5 +1,7 @@
 //! What several test modules share.
 
+#[cfg(feature = "tls")]
+pub(crate) mod authority;
 pub(crate) mod campaign;
 pub(crate) mod dice;
 #[cfg(feature = "docker")]

@@ -15,6 +15,8 @@
 mod console;
 #[cfg(feature = "docker")]
 mod docker;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod limit;
 mod logs;
 mod platform;
@@ -102,6 +104,8 @@ fn main() {
         ("docker: 20 containers at once", docker::together),
         #[cfg(feature = "docker")]
         ("docker: 200 containers watched", docker::watched),
+        #[cfg(feature = "kubernetes")]
+        ("kubernetes: 500 Deployments watched", kubernetes::watched),
     ];
     for (name, scenario) in scenarios.iter().filter(|(name, _)| name.contains(&wanted)) {
         println!("── {name} (others keep {} processors busy)", others());
