@@ -196,6 +196,10 @@ pub trait Host: Send + Sync {
     /// Who has which of these ports on the loopback interface; those that nobody has are left out. One look for all of them.
     fn port_holders<'a>(&'a self, ports: &'a [HostPort]) -> BoxFuture<'a, HashMap<HostPort, PortHolder>>;
 
+    /// Who has the port that a service is asked at, when it is proven that nobody of the tree of this process of it has. Costs little where
+    /// the process has it itself.
+    fn stranger_on(&self, port: HostPort, pid: u32) -> BoxFuture<'_, Option<PortHolder>>;
+
     /// Everything about the machine as a whole that keeps services from starting or surviving; `None` when it could not be looked at.
     /// May take seconds where something does not answer; leaves nothing behind.
     fn survey(&self, asked: Surveyed) -> BoxFuture<'_, Option<Survey>>;

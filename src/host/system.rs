@@ -44,6 +44,11 @@ impl Host for System {
         Box::pin(off_thread("port holders", move || ports::holders(&this.proc, &ports)))
     }
 
+    fn stranger_on(&self, port: HostPort, pid: u32) -> BoxFuture<'_, Option<PortHolder>> {
+        let this = self.clone();
+        Box::pin(off_thread("the holder of a port", move || ports::stranger_on(&this.proc, port, pid)))
+    }
+
     fn survey(&self, asked: Surveyed) -> BoxFuture<'_, Option<Survey>> {
         let this = self.clone();
         Box::pin(off_thread("the machine", move || Some(survey::survey(&this.proc, &this.places, asked))))

@@ -67,6 +67,10 @@ impl Host for HostWithContainers {
         self.host.port_holders(ports)
     }
 
+    fn stranger_on(&self, port: HostPort, pid: u32) -> BoxFuture<'_, Option<PortHolder>> {
+        self.host.stranger_on(port, pid)
+    }
+
     fn survey(&self, asked: Surveyed) -> BoxFuture<'_, Option<Survey>> {
         self.host.survey(asked)
     }
