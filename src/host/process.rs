@@ -166,6 +166,18 @@ pub fn descendants(ancestor: u32) -> Vec<Stat> {
     found
 }
 
+/// What became a child of the shim of a service because it left the process that made it, and left its process group too: a daemon, which
+/// ends with the service all the same. Costs one look at the shim's children where there are none; where the kernel does not list
+/// children, nothing is found.
+pub fn daemons_of(shim: u32, service: u32) -> Vec<Stat> {
+    let adopted: Vec<u32> = children(shim).unwrap_or_default().into_iter().filter(|child| *child != service).collect();
+    if adopted.is_empty() {
+        return Vec::new();
+    }
+    let group = stat(service).map(|stat| stat.group);
+    adopted.into_iter().filter_map(stat).filter(|it| it.is_alive() && Some(it.group) != group).collect()
+}
+
 /// The children that all threads of `pid` have; `None` where the kernel does not tell (`CONFIG_PROC_CHILDREN`).
 fn children(pid: u32) -> Option<Vec<u32>> {
     let mut found = Vec::new();
