@@ -204,8 +204,8 @@ pub trait Host: Send + Sync {
     /// May take seconds where something does not answer; leaves nothing behind.
     fn survey(&self, asked: Surveyed) -> BoxFuture<'_, Option<Survey>>;
 
-    /// Whether `pid` is `ancestor` or one of its descendants (R187: a port held by the service's own process).
-    fn is_descendant(&self, pid: u32, ancestor: u32) -> bool;
+    /// Whether `pid` belongs to the tree of this process of a service, daemons included (R187: a port held by the service itself).
+    fn is_of_tree(&self, pid: u32, service: u32) -> bool;
 }
 
 /// Where the timeline and the health history are kept.

@@ -34,13 +34,12 @@ pub(super) fn holders(proc: &Path, ports: &[HostPort]) -> HashMap<HostPort, Port
 /// Who has `port` when nobody of the tree has it that `pid` belongs to; `None` where that is not proven: where somebody of the tree, or the
 /// holder, does not let us look.
 ///
-/// The tree of a service is that of its shim, which leads the session that its process is in. Without a shim, what has left the service's
-/// process is still told by what it inherited in its environment.
+/// Without a shim, what has left the service's process is still told by what it inherited in its environment.
 pub(super) fn stranger_on(proc: &Path, port: HostPort, pid: u32) -> Option<PortHolder> {
     let inodes = sockets_of(proc, &[port]).remove(&port)?;
     let own = process::stat(pid)?;
-    let top = if own.parent == own.session { own.session } else { pid };
-    let mut members: Vec<u32> = process::descendants(top).into_iter().map(|stat| stat.pid).collect();
+    let mut members: Vec<u32> =
+        process::descendants(process::top_of_tree(pid)).into_iter().map(|stat| stat.pid).collect();
     members.push(pid);
     for member in members {
         if has_one_of(proc, member, &inodes)? {

@@ -166,6 +166,12 @@ pub fn descendants(ancestor: u32) -> Vec<Stat> {
     found
 }
 
+/// The process that all of a service's tree descends from: its shim, which leads the session of the process that it made and adopts what
+/// loses its parent; without one, the service's process itself.
+pub fn top_of_tree(service: u32) -> u32 {
+    stat(service).filter(|stat| stat.parent == stat.session).map_or(service, |stat| stat.parent)
+}
+
 /// What became a child of the shim of a service because it left the process that made it, and left its process group too: a daemon, which
 /// ends with the service all the same. Costs one look at the shim's children where there are none; where the kernel does not list
 /// children, nothing is found.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use futures::future::BoxFuture;
 
 use super::survey::{self, Places};
-use super::{names, ports};
+use super::{names, ports, process};
 use crate::engine::ports::Host;
 use crate::model::HostPort;
 use crate::preflight::{Conflict, PortHolder, Survey, Surveyed};
@@ -54,8 +54,8 @@ impl Host for System {
         Box::pin(off_thread("the machine", move || Some(survey::survey(&this.proc, &this.places, asked))))
     }
 
-    fn is_descendant(&self, pid: u32, ancestor: u32) -> bool {
-        names::is_descendant(&self.proc, pid, ancestor)
+    fn is_of_tree(&self, pid: u32, service: u32) -> bool {
+        names::is_descendant(&self.proc, pid, process::top_of_tree(service))
     }
 }
 

@@ -384,8 +384,8 @@ impl Host for World {
         std::future::ready(self.table().survey.clone()).boxed()
     }
 
-    fn is_descendant(&self, pid: u32, ancestor: u32) -> bool {
-        pid == ancestor
+    fn is_of_tree(&self, pid: u32, service: u32) -> bool {
+        pid == service
     }
 }
 

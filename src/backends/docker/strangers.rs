@@ -75,7 +75,7 @@ impl Host for HostWithContainers {
         self.host.survey(asked)
     }
 
-    fn is_descendant(&self, pid: u32, ancestor: u32) -> bool {
-        self.host.is_descendant(pid, ancestor)
+    fn is_of_tree(&self, pid: u32, service: u32) -> bool {
+        self.host.is_of_tree(pid, service)
     }
 }

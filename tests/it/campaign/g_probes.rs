@@ -29,6 +29,8 @@ fn the_holder_of_the_port_of_a_service_that_only_seems_well_is_named_in_the_cons
     assert!(start.wait().unwrap().success());
     // A child that put itself into the background listens for its service.
     home.must("services start own");
+    let status = home.must("services status own");
+    assert!(!status.contains("already in use"), "its own child is no stranger: {status}");
     let me = std::process::id();
     let status = home.must("services status stolen");
     assert!(status.contains(&format!("PID {me}")), "{status}");
