@@ -238,7 +238,7 @@ async fn look_after(handle: Handle, background: Background, explains: Arc<Atomic
         if !is_ours {
             continue;
         }
-        match background.ensure() {
+        match background.ensure().await {
             Ok(Ensured::StartedForTheFirstTime) => explains.store(true, Ordering::Relaxed),
             Ok(Ensured::Nothing | Ensured::Started) => {}
             Err(error) => tracing::warn!(%error, "supervise could not be started in the background"),

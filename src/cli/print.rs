@@ -16,6 +16,7 @@ pub struct Printer {
     state: State,
     sign: SignPlace,
     has_color: bool,
+    is_terminal: bool,
 }
 
 /// Where the sign of life is shown.
@@ -47,7 +48,8 @@ impl Printer {
         let is_capable = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
         // https://no-color.org: any value but the empty one.
         let is_color_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        printer.has_color = is_capable && !is_color_refused && io::stdout().is_terminal();
+        printer.is_terminal = io::stdout().is_terminal();
+        printer.has_color = is_capable && !is_color_refused && printer.is_terminal;
         if is_capable && let Ok(size) = rustix::termios::tcgetwinsize(io::stderr()) {
             // One column stays free: a full line would wrap on some terminals.
             let width = usize::from(size.ws_col).saturating_sub(1);
@@ -58,12 +60,17 @@ impl Printer {
 
     /// Prints to `out` and `err`.
     pub fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
-        Self { out, err, state: State::Open, sign: SignPlace::None, has_color: false }
+        Self { out, err, state: State::Open, sign: SignPlace::None, has_color: false, is_terminal: false }
     }
 
     /// Whether standard output is a terminal that shows colour, and nobody refused it.
     pub fn has_color(&self) -> bool {
         self.has_color
+    }
+
+    /// Whether standard output is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.is_terminal
     }
 
     /// How wide a sign of life may be; `None` where nobody would see it.
@@ -100,6 +107,11 @@ impl Printer {
     /// Prints a whole report. It has passed [`safe`] where it was made.
     pub fn report(&mut self, text: &str) {
         self.write(text.as_bytes());
+    }
+
+    /// Prints bytes as they are, where somebody asked for exactly that: see [`Printer::is_terminal`].
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.write(bytes);
     }
 
     /// Prints lines in order, each to its stream.

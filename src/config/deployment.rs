@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::model::{
-    BinarySpec, Code, ComposeSpec, Deployment, DockerSpec, KubernetesSpec, Mode, PublishedPort, RemoteSpec, Secret,
-    ServiceId, is_loopback_url,
+    BinarySpec, Code, ComposeSpec, Deployment, DockerSpec, KubernetesSpec, Mode, OnFull, PublishedPort, RemoteSpec,
+    Secret, ServiceId, is_loopback_url,
 };
 
 use super::document::quoted;
@@ -56,8 +56,9 @@ fn binary(reader: &mut Reader<'_>, parent: &mut Section<'_>, traces: &mut Traces
     let env = environment(reader, &mut section);
     let env_file = path(traces, "env_file", reader.filled_text(&mut section, "env_file"));
     let stop_signal = stop_signal(reader, &mut section);
+    let log_on_full = reader.choice(&mut section, "log_on_full", OnFull::ALL, OnFull::as_str).unwrap_or(OnFull::Drop);
     reader.close(section);
-    Some(BinarySpec { binary_path: binary_path?, args, working_dir, env, env_file, stop_signal })
+    Some(BinarySpec { binary_path: binary_path?, args, working_dir, env, env_file, stop_signal, log_on_full })
 }
 
 fn environment(reader: &mut Reader<'_>, section: &mut Section<'_>) -> BTreeMap<String, Secret> {

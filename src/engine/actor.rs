@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::memory::Memory;
+use super::own_port::OwnPort;
 use super::ports::{Preparation, StopError};
 use super::supervisor::Ports;
 use crate::lifecycle::gap::{self, Clocks};
@@ -150,6 +151,7 @@ pub(super) struct Actor {
     launched: Option<Arc<ServiceSpec>>,
     machine: Machine,
     memory: Memory,
+    own_port: OwnPort,
     ports: Ports,
     crowd: Crowd,
     is_counted_as_starting: bool,
@@ -195,6 +197,7 @@ impl Actor {
             memory: Memory::new(Arc::clone(&ports.store), &spec),
             spec,
             launched: None,
+            own_port: OwnPort::default(),
             ports,
             crowd,
             is_counted_as_starting: false,
@@ -414,6 +417,13 @@ impl Actor {
         for effect in effects {
             self.perform(effect);
         }
+        if let Some(look) = self.own_port.due(&self.machine, &self.spec) {
+            let host = Arc::clone(&self.ports.host);
+            self.tasks.spawn(async move {
+                look.look(&*host).await;
+                Input::Tick
+            });
+        }
     }
 
     /// What is seen of an instance before it is ready says how it starts, not how it is.
@@ -621,6 +631,7 @@ impl Actor {
             notes.push(EDITED_NOTE.to_owned());
         }
         notes.extend(self.memory.note());
+        notes.extend(self.own_port.note().map(str::to_owned));
         if let Some(Debt { owed: Owed::StartAfter(other), .. }) =
             self.debt.as_ref().filter(|_| is_down(self.machine.state()))
         {

@@ -16,6 +16,7 @@ pub mod handle;
 mod memory;
 mod operate;
 pub mod operation;
+mod own_port;
 pub mod ports;
 mod preflight;
 mod recovery;

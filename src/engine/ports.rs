@@ -210,12 +210,16 @@ pub trait Host: Send + Sync {
     /// Who has which of these ports on the loopback interface; those that nobody has are left out. One look for all of them.
     fn port_holders<'a>(&'a self, ports: &'a [HostPort]) -> BoxFuture<'a, HashMap<HostPort, PortHolder>>;
 
+    /// Who has the port that a service is asked at, when it is proven that nobody of the tree of this process of it has. Costs little where
+    /// the process has it itself.
+    fn stranger_on(&self, port: HostPort, pid: u32) -> BoxFuture<'_, Option<PortHolder>>;
+
     /// Everything about the machine as a whole that keeps services from starting or surviving; `None` when it could not be looked at.
     /// May take seconds where something does not answer; leaves nothing behind.
     fn survey(&self, asked: Surveyed) -> BoxFuture<'_, Option<Survey>>;
 
-    /// Whether `pid` is `ancestor` or one of its descendants (R187: a port held by the service's own process).
-    fn is_descendant(&self, pid: u32, ancestor: u32) -> bool;
+    /// Whether `pid` belongs to the tree of this process of a service, daemons included (R187: a port held by the service itself).
+    fn is_of_tree(&self, pid: u32, service: u32) -> bool;
 }
 
 /// Where the timeline and the health history are kept.

@@ -140,7 +140,7 @@ fn holds(service: &ServiceSnapshot, port: HostPort, holder: &PortHolder, ports: 
             .iter()
             .any(|it| it.protocol == port.protocol && it.host.contains(&port.number)),
         Instance::Process(_) | Instance::Deployment { .. } | Instance::Endpoint(_) => {
-            holder.pid.zip(running.pid()).is_some_and(|(pid, top)| ports.host.is_descendant(pid, top))
+            holder.pid.zip(running.pid()).is_some_and(|(pid, top)| ports.host.is_of_tree(pid, top))
         }
     }
 }

@@ -68,6 +68,26 @@ pub(super) fn platform() -> Vec<ServiceSpec> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_answers_on_the_port_of_a_healthy_service_in_its_place_is_named_and_nothing_is_done_about_it() {
+    let world = World::new();
+    // Asked at the host of its name.
+    let spec = checked_service("localhost", "");
+    world.hold_port(1, PortHolder { pid: Some(7), program: Some("python3".to_owned()) });
+    let handle = engine(&world, [spec]);
+    world.appears("localhost").await;
+    let is_told = |snapshot: &Snapshot| {
+        let note = "port 1 is held by PID 7 (python3), not by this service";
+        snapshot.service("localhost").is_some_and(|service| service.notes.iter().any(|it| it == note))
+    };
+    wait_for(&handle, is_told).await;
+    assert_eq!(handle.snapshot().service("localhost").unwrap().state.health(), Health::Healthy);
+    // What was seen is said of nobody else.
+    world.shows("localhost", Presence::Failed { reason: died(1) }).await;
+    wait_for(&handle, |snapshot| !is_told(snapshot)).await;
+    assert_eq!(world.deeds(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_graph_starts_in_order_and_costs_its_critical_path() {
     let world = World::new();
     let handle = engine(&world, platform());

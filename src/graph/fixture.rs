@@ -8,8 +8,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::model::{
-    AutoSupervise, BinarySpec, Category, Check, Deployment, HealthCheck, Registry, RegistrySource, RestartOnFailure,
-    ServiceId, ServiceKind, ServiceSpec, Startup,
+    AutoSupervise, BinarySpec, Category, Check, Deployment, HealthCheck, OnFull, Registry, RegistrySource,
+    RestartOnFailure, ServiceId, ServiceKind, ServiceSpec, Startup,
 };
 
 /// A valid name.
@@ -39,6 +39,7 @@ pub(crate) fn service(name: &str, dependencies: &[&str]) -> ServiceSpec {
             env: BTreeMap::new(),
             env_file: None,
             stop_signal: 15,
+            log_on_full: OnFull::Drop,
         }),
         health_check: HealthCheck {
             check: Check::Tcp { host: "localhost".to_owned(), port: 1 },

@@ -7,9 +7,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::names;
+use super::{names, process};
 use crate::model::{HostPort, Protocol};
 use crate::preflight::PortHolder;
+use crate::store::cookie;
 
 /// `TCP_LISTEN` of the kernel's `tcp_states.h`, as `/proc/net/tcp` prints it.
 const LISTEN: &str = "0A";
@@ -22,6 +23,45 @@ const UNCONNECTED: &str = "07";
 /// The kernel's tables are read rather than the port bound for a test: that would keep it from a service that starts at this moment.
 /// Each is read once for all ports, since reading it makes the kernel walk through all connections of the machine.
 pub(super) fn holders(proc: &Path, ports: &[HostPort]) -> HashMap<HostPort, PortHolder> {
+    let name = |(port, inodes): (HostPort, Vec<u64>)| {
+        let pid = owner(proc, &inodes);
+        let program = pid.and_then(|pid| names::program_name(proc, pid));
+        (port, PortHolder { pid, program })
+    };
+    sockets_of(proc, ports).into_iter().map(name).collect()
+}
+
+/// Who has `port` when nobody of the tree has it that `pid` belongs to; `None` where that is not proven: where somebody of the tree, or the
+/// holder, does not let us look.
+///
+/// Without a shim, what has left the service's process is still told by what it inherited in its environment.
+pub(super) fn stranger_on(proc: &Path, port: HostPort, pid: u32) -> Option<PortHolder> {
+    let inodes = sockets_of(proc, &[port]).remove(&port)?;
+    let own = process::stat(pid)?;
+    let mut members: Vec<u32> =
+        process::descendants(process::top_of_tree(pid)).into_iter().map(|stat| stat.pid).collect();
+    members.push(pid);
+    for member in members {
+        if has_one_of(proc, member, &inodes)? {
+            return None;
+        }
+    }
+    let holder = owner(proc, &inodes)?;
+    let cookie_of = |pid: u32| {
+        let environ = fs::read(proc.join(pid.to_string()).join("environ")).ok()?;
+        Some(cookie::find(&environ).map(<[u8]>::to_vec))
+    };
+    let is_of_service = match (cookie_of(pid)?, cookie_of(holder)?) {
+        (Some(its), Some(holders)) => its == holders,
+        (None, _) | (_, None) => false,
+    };
+    let is_in_session = process::stat(holder)?.session == own.session;
+    (!is_of_service && !is_in_session)
+        .then(|| PortHolder { pid: Some(holder), program: names::program_name(proc, holder) })
+}
+
+/// The sockets of each of `ports` that somebody has.
+fn sockets_of(proc: &Path, ports: &[HostPort]) -> HashMap<HostPort, Vec<u64>> {
     let mut inodes: HashMap<HostPort, Vec<u64>> = HashMap::new();
     for (protocol, tables) in [(Protocol::Tcp, ["net/tcp", "net/tcp6"]), (Protocol::Udp, ["net/udp", "net/udp6"])] {
         if !ports.iter().any(|port| port.protocol == protocol) {
@@ -34,12 +74,7 @@ pub(super) fn holders(proc: &Path, ports: &[HostPort]) -> HashMap<HostPort, Port
             }
         }
     }
-    let name = |(port, inodes): (HostPort, Vec<u64>)| {
-        let pid = owner(proc, &inodes);
-        let program = pid.and_then(|pid| names::program_name(proc, pid));
-        (port, PortHolder { pid, program })
-    };
-    inodes.into_iter().map(name).collect()
+    inodes
 }
 
 /// The sockets of a table that hold their port; none where there is no such table.
@@ -99,22 +134,30 @@ fn is_local(address: IpAddr) -> bool {
 
 /// The lowest PID that has one of the sockets open, among the processes that we may look into: of a server and its workers, the server.
 fn owner(proc: &Path, inodes: &[u64]) -> Option<u32> {
-    let wanted: Vec<String> = inodes.iter().map(|inode| format!("socket:[{inode}]")).collect();
     let mut pids: Vec<u32> = names::pids(proc).collect();
     pids.sort_unstable();
-    pids.into_iter().find(|pid| {
-        // Unreadable for the processes of others, and gone for those that have just ended.
-        let Ok(entries) = fs::read_dir(proc.join(pid.to_string()).join("fd")) else { return false };
-        entries.filter_map(Result::ok).any(|entry| {
-            fs::read_link(entry.path())
-                .is_ok_and(|target| wanted.iter().any(|name| target.as_os_str().as_bytes() == name.as_bytes()))
-        })
-    })
+    // Unreadable for the processes of others.
+    pids.into_iter().find(|pid| has_one_of(proc, *pid, inodes) == Some(true))
+}
+
+/// Whether a process has one of the sockets open; `None` when it does not let us look. One that has just ended has none.
+fn has_one_of(proc: &Path, pid: u32, inodes: &[u64]) -> Option<bool> {
+    let entries = match fs::read_dir(proc.join(pid.to_string()).join("fd")) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return None,
+        Err(_) => return Some(false),
+    };
+    let is_one = |target: &Path| {
+        let name = target.as_os_str().as_bytes().strip_prefix(b"socket:[").and_then(|rest| rest.strip_suffix(b"]"));
+        let inode = name.and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u64>().ok());
+        inode.is_some_and(|inode| inodes.contains(&inode))
+    };
+    Some(entries.filter_map(Result::ok).any(|entry| fs::read_link(entry.path()).is_ok_and(|target| is_one(&target))))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::holders;
+    use super::{holders, stranger_on};
     use crate::model::{HostPort, Protocol};
     use crate::preflight::PortHolder;
     use std::fs;
@@ -153,6 +196,25 @@ mod tests {
             assert!(found.program.is_some_and(|program| program.starts_with("provisioning")));
             drop(listener);
         }
+    }
+
+    #[test]
+    fn who_has_a_port_beside_a_process_that_should_have_it_is_named_and_its_own_child_is_not() {
+        let proc = Path::new("/proc");
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = HostPort::tcp(listener.local_addr().unwrap().port());
+        assert_eq!(stranger_on(proc, port, std::process::id()), None, "its own");
+        // Of a session of its own, so that nothing makes it ours.
+        let mut other = std::process::Command::new("setsid").args(["sleep", "100"]).spawn().unwrap();
+        let begun = std::time::Instant::now();
+        while super::process::stat(other.id()).is_some_and(|stat| stat.session != other.id()) {
+            assert!(begun.elapsed().as_secs() < 20, "it never had a session");
+        }
+        let found = stranger_on(proc, port, other.id());
+        assert_eq!(found.and_then(|holder| holder.pid), Some(std::process::id()));
+        other.kill().unwrap();
+        other.wait().unwrap();
+        assert_eq!(stranger_on(proc, port, other.id()), None, "of one that is gone, nothing is proven");
     }
 
     #[test]

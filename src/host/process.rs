@@ -171,6 +171,24 @@ pub fn descendants(ancestor: u32) -> Vec<Stat> {
     found
 }
 
+/// The process that all of a service's tree descends from: its shim, which leads the session of the process that it made and adopts what
+/// loses its parent; without one, the service's process itself.
+pub fn top_of_tree(service: u32) -> u32 {
+    stat(service).filter(|stat| stat.parent == stat.session).map_or(service, |stat| stat.parent)
+}
+
+/// What became a child of the shim of a service because it left the process that made it, and left its process group too: a daemon, which
+/// ends with the service all the same. Costs one look at the shim's children where there are none; where the kernel does not list
+/// children, nothing is found.
+pub fn daemons_of(shim: u32, service: u32) -> Vec<Stat> {
+    let adopted: Vec<u32> = children(shim).unwrap_or_default().into_iter().filter(|child| *child != service).collect();
+    if adopted.is_empty() {
+        return Vec::new();
+    }
+    let group = stat(service).map(|stat| stat.group);
+    adopted.into_iter().filter_map(stat).filter(|it| it.is_alive() && Some(it.group) != group).collect()
+}
+
 /// The children that all threads of `pid` have; `None` where the kernel does not tell (`CONFIG_PROC_CHILDREN`).
 fn children(pid: u32) -> Option<Vec<u32>> {
     let mut found = Vec::new();
@@ -265,28 +283,90 @@ pub struct LockHolder {
 
 /// Every living process that has inherited, or took itself, the lock on the file with this device and inode: `flock` belongs to the
 /// open file, and `fdinfo` lists it only for descriptors of that open file, so one who merely tries the lock is not found.
+///
+/// One that hides its descriptors, as whoever holds a token does, is found where it took the lock itself.
 pub fn lock_holders(device: u64, inode: u64) -> Vec<LockHolder> {
+    let mut takers = None;
     pids()
         .filter_map(|pid| {
-            let taken_by = lock_taker(pid, device, inode)?;
+            let taken_by = match shown_lock_taker(pid, device, inode) {
+                Shown::Taker(taken_by) => taken_by,
+                Shown::None => return None,
+                Shown::Hidden => takers.get_or_insert_with(|| takers_of(inode)).contains(&pid).then_some(pid)?,
+            };
             Some(LockHolder { stat: stat(pid).filter(Stat::is_alive)?, taken_by })
         })
         .collect()
 }
 
-/// Who took the lock that `pid` holds on this file, if it holds one.
+/// Who took the lock that `pid` holds on this file, if it holds one. One that hides its descriptors, as whoever holds a token does, is
+/// found where it took the lock itself.
 pub fn lock_taker(pid: u32, device: u64, inode: u64) -> Option<u32> {
-    let entries = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
-    entries.filter_map(Result::ok).find_map(|entry| {
-        let found = fs::metadata(entry.path()).ok()?;
-        if found.dev() != device || found.ino() != inode {
+    match shown_lock_taker(pid, device, inode) {
+        Shown::Taker(taken_by) => Some(taken_by),
+        Shown::None => None,
+        Shown::Hidden => takers_of(inode).contains(&pid).then_some(pid),
+    }
+}
+
+/// What a process lets us see of a lock.
+enum Shown {
+    /// It holds it, and this one took it.
+    Taker(u32),
+    /// It does not hold it, or is gone.
+    None,
+    /// It does not let us look.
+    Hidden,
+}
+
+fn shown_lock_taker(pid: u32, device: u64, inode: u64) -> Shown {
+    let is_hidden = |error: io::Error| match error.kind() {
+        io::ErrorKind::PermissionDenied => Shown::Hidden,
+        _ => Shown::None,
+    };
+    let entries = match fs::read_dir(format!("/proc/{pid}/fd")) {
+        Ok(entries) => entries,
+        Err(error) => return is_hidden(error),
+    };
+    for entry in entries.filter_map(Result::ok) {
+        match fs::metadata(entry.path()) {
+            Ok(found) if found.dev() == device && found.ino() == inode => {}
+            // The superuser without privileges may list what is hidden, and nothing more.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Shown::Hidden,
+            Ok(_) | Err(_) => continue,
+        }
+        // A process that hides its descriptors may still list its own, and not what they are about.
+        let info = match fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", entry.file_name().to_string_lossy())) {
+            Ok(info) => info,
+            Err(error) => return is_hidden(error),
+        };
+        // `lock:  1: FLOCK  ADVISORY  WRITE 4711 fd:01:1234 0 EOF` (proc_pid_fdinfo(5)).
+        let line = info.lines().find(|line| line.starts_with("lock:"));
+        if let Some(taken_by) = line.and_then(|line| line.split_ascii_whitespace().nth(5)?.parse().ok()) {
+            return Shown::Taker(taken_by);
+        }
+    }
+    Shown::None
+}
+
+/// Who took the locks that are held on files with this inode, by the kernel's list of all. The device is left out, since some file systems
+/// have another one there than `stat` says; the callers know the process that they ask about by more than this.
+fn takers_of(inode: u64) -> Vec<u32> {
+    takers_in(&fs::read_to_string("/proc/locks").unwrap_or_default(), inode)
+}
+
+/// `1: FLOCK  ADVISORY  WRITE 4711 fd:01:1234 0 EOF` (proc_locks(5)); an arrow in the second place is one who waits.
+fn takers_in(locks: &str, inode: u64) -> Vec<u32> {
+    let taker = |line: &str| {
+        let mut fields = line.split_ascii_whitespace().skip(1);
+        if fields.next()? != "FLOCK" {
             return None;
         }
-        let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", entry.file_name().to_string_lossy())).ok()?;
-        // `lock:  1: FLOCK  ADVISORY  WRITE 4711 fd:01:1234 0 EOF` (proc_pid_fdinfo(5)).
-        let line = info.lines().find(|line| line.starts_with("lock:"))?;
-        line.split_ascii_whitespace().nth(5)?.parse().ok()
-    })
+        let pid = fields.nth(2)?.parse().ok()?;
+        let file = fields.next()?.rsplit(':').next()?;
+        (file.parse() == Ok(inode)).then_some(pid)
+    };
+    locks.lines().filter_map(taker).collect()
 }
 
 /// How long ago, by the clock that counts suspended time too, a process with these start ticks began.
@@ -321,6 +401,15 @@ mod tests {
         let stat = parse_stat(line).expect("parses");
         assert_eq!((stat.pid, stat.parent, stat.group, stat.session), (4711, 12, 34, 56));
         assert_eq!((stat.comm.as_str(), stat.state, stat.start_ticks), ("evil) R 1 (x)", 'S', 98765));
+    }
+
+    #[test]
+    fn the_kernels_list_tells_who_took_a_lock_and_not_who_waits_for_it() {
+        let locks = "1: POSIX  ADVISORY  WRITE 5 fd:01:77 0 EOF\n2: FLOCK  ADVISORY  WRITE 6 00:2f:77 0 EOF\n\
+                     2: -> FLOCK  ADVISORY  WRITE 7 00:2f:77 0 EOF\n3: FLOCK  ADVISORY  READ 8 00:2f:78 0 EOF\nodd\n";
+        assert_eq!(super::takers_in(locks, 77), [6]);
+        assert_eq!(super::takers_in(locks, 78), [8]);
+        assert!(super::takers_in(locks, 79).is_empty());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use futures::future::BoxFuture;
 
 use super::survey::{self, Places};
-use super::{names, ports};
+use super::{names, ports, process};
 use crate::engine::ports::Host;
 use crate::model::HostPort;
 use crate::preflight::{Conflict, PortHolder, Survey, Surveyed};
@@ -44,13 +44,18 @@ impl Host for System {
         Box::pin(off_thread("port holders", move || ports::holders(&this.proc, &ports)))
     }
 
+    fn stranger_on(&self, port: HostPort, pid: u32) -> BoxFuture<'_, Option<PortHolder>> {
+        let this = self.clone();
+        Box::pin(off_thread("the holder of a port", move || ports::stranger_on(&this.proc, port, pid)))
+    }
+
     fn survey(&self, asked: Surveyed) -> BoxFuture<'_, Option<Survey>> {
         let this = self.clone();
         Box::pin(off_thread("the machine", move || Some(survey::survey(&this.proc, &this.places, asked))))
     }
 
-    fn is_descendant(&self, pid: u32, ancestor: u32) -> bool {
-        names::is_descendant(&self.proc, pid, ancestor)
+    fn is_of_tree(&self, pid: u32, service: u32) -> bool {
+        names::is_descendant(&self.proc, pid, process::top_of_tree(service))
     }
 }
 

@@ -198,6 +198,7 @@ fn binary(fields: &mut Fields, old: &BinarySpec, new: &BinarySpec) {
     }
     fields.with_next_start(at("env_file"), is_same_path(old.env_file.as_deref(), new.env_file.as_deref()));
     fields.with_next_start(at("stop_signal"), old.stop_signal == new.stop_signal);
+    fields.with_next_start(at("log_on_full"), old.log_on_full == new.log_on_full);
 }
 
 /// As text: `a//b` and `a/b` name one file but are two edits, and an edit is what is looked for.
@@ -208,7 +209,7 @@ fn is_same_path(one: Option<&Path>, other: Option<&Path>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{RegistryDiff, ServiceDiff};
-    use crate::model::{Check, Deployment, RemoteSpec, RestartOnFailure, Secret, ServiceSpec};
+    use crate::model::{Check, Deployment, OnFull, RemoteSpec, RestartOnFailure, Secret, ServiceSpec};
     use crate::testkit::builders::{ids, registry, service};
     use std::time::Duration;
 
@@ -254,6 +255,7 @@ mod tests {
     fn what_is_executed_needs_a_restart() {
         assert_eq!(changed(|spec| binary(spec).args.push("-v".to_owned())), ["deployment.binary.args!"]);
         assert_eq!(changed(|spec| binary(spec).stop_signal = 2), ["deployment.binary.stop_signal!"]);
+        assert_eq!(changed(|spec| binary(spec).log_on_full = OnFull::Block), ["deployment.binary.log_on_full!"]);
         let remote =
             RemoteSpec { endpoint: "http://x".to_owned(), tls_enabled: false, auth_token_path: None, ca_path: None };
         assert_eq!(changed(|spec| spec.deployment = Deployment::Remote(remote)), ["deployment.mode!"]);

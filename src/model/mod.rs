@@ -36,8 +36,8 @@ pub use registry::{AutoSupervise, Registry, RegistrySource};
 pub use secret::Secret;
 pub use snapshot::{Role, ServiceSnapshot, Snapshot};
 pub use spec::{
-    BinarySpec, Category, Check, ComposeSpec, Deployment, DockerSpec, HealthCheck, KubernetesSpec, Mode, RemoteSpec,
-    RestartOnFailure, ServiceKind, ServiceSpec, Startup, is_loopback_url,
+    BinarySpec, Category, Check, ComposeSpec, Deployment, DockerSpec, HealthCheck, KubernetesSpec, Mode, OnFull,
+    RemoteSpec, RestartOnFailure, ServiceKind, ServiceSpec, Startup, is_loopback_url,
 };
 pub use state::{FailureReason, Intent, ServiceState, StateKind};
 pub use stop_mark::StopMark;

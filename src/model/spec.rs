@@ -138,6 +138,16 @@ impl Deployment {
     }
 }
 
+closed_set! {
+    /// What becomes of a service's output when the disk of its log is full.
+    OnFull {
+        /// It is kept for a moment, then dropped and counted: the service goes on.
+        Drop = "drop",
+        /// It is kept for as long as it takes, and the service waits when the pipe is full too: nothing is lost.
+        Block = "block",
+    }
+}
+
 /// A process on this host (F10 to F13).
 #[derive(Debug, Clone, PartialEq)]
 pub struct BinarySpec {
@@ -153,6 +163,8 @@ pub struct BinarySpec {
     pub env_file: Option<PathBuf>,
     /// The signal number that asks it to stop (SIGTERM unless set).
     pub stop_signal: i32,
+    /// What becomes of its output when the disk is full.
+    pub log_on_full: OnFull,
 }
 
 /// A Docker container (F14 to F18).

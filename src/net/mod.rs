@@ -20,3 +20,5 @@ pub(crate) use clients::install_tls;
 #[cfg(feature = "remote")]
 pub(crate) use request::Refused;
 pub(crate) use request::read_politely;
+#[cfg(any(feature = "docker", feature = "kubernetes"))]
+pub(crate) use token::keep_out_of_core_dumps;

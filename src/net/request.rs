@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, Method, Response, StatusCode, Url};
+use zeroize::Zeroizing;
 
 use super::token;
 use crate::model::Secret;
@@ -69,7 +70,7 @@ impl Prepared {
         let mut request = self.client.request(method, self.url.clone());
         // What was read is fit for a header.
         if let Some(mut value) =
-            token.and_then(|token| HeaderValue::try_from(format!("Bearer {}", token.expose())).ok())
+            token.and_then(|token| HeaderValue::from_str(&Zeroizing::new(format!("Bearer {}", token.expose()))).ok())
         {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);

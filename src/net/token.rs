@@ -8,12 +8,16 @@ use std::sync::Once;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use zeroize::Zeroizing;
 
 use super::request::Refused;
 use crate::model::Secret;
 
 /// The longest token, in bytes.
 const MAX_LENGTH: u64 = 16 * 1024;
+
+/// More than is ever read of a file, so that the end of it is seen without growing.
+const LARGEST_READ: usize = 16 * 1024 + 64;
 
 /// Reads the token of a file; one newline at its end is no part of it. Blocks on the file system.
 ///
@@ -49,7 +53,8 @@ pub(crate) fn read(path: &Path) -> Result<Secret, Refused> {
         let mode = found.mode() & 0o7777;
         return Err(refused(&format!("can be used by other users (mode {mode:04o})"), format!("chmod 600 {shown}")));
     }
-    let mut bytes = Vec::new();
+    // Large enough from the start, so that no part of it is left behind where a smaller one was.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LARGEST_READ));
     file.take(MAX_LENGTH + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_LENGTH {
         return Err(refused("is longer than 16 KiB", format!("put nothing but the token into {shown}")));
@@ -74,8 +79,9 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(i32::try_from(flags.bits()).unwrap_or_default()).open(path)
 }
 
-/// From here on this process may hold a token. Also keeps other processes of the same user from reading its memory.
-fn keep_out_of_core_dumps() {
+/// From here on this process may hold a token or a password. Also keeps other processes of the same user from reading its memory, and from
+/// seeing its descriptors, which is why a holder of our locks is also known by the kernel's own list (`host::process::lock_taker`).
+pub(crate) fn keep_out_of_core_dumps() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         #[cfg(target_os = "linux")]

@@ -261,8 +261,8 @@ fn judge_dependencies(dependencies: &[DependencyFact]) -> Vec<Finding> {
 mod tests {
     use super::judge;
     use crate::model::{
-        BinarySpec, Category, Check, Deployment, HealthCheck, HostPort, RestartOnFailure, ServiceId, ServiceKind,
-        ServiceSpec, Startup,
+        BinarySpec, Category, Check, Deployment, HealthCheck, HostPort, OnFull, RestartOnFailure, ServiceId,
+        ServiceKind, ServiceSpec, Startup,
     };
     use crate::preflight::{
         CheckKind, Conflict, ConflictKind, DependencyFact, Facts, FileFact, PortFact, PortHolder, Requirement, Verdict,
@@ -286,6 +286,7 @@ mod tests {
                 env: BTreeMap::new(),
                 env_file: None,
                 stop_signal: 15,
+                log_on_full: OnFull::Drop,
             }),
             health_check: HealthCheck {
                 check: Check::None,

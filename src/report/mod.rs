@@ -46,7 +46,7 @@ pub use line::{Line, Stream};
 pub use list::{board_table, services_list};
 pub use monitor::{MonitorReport, monitor_event_line, monitor_header, monitor_line};
 pub use narrator::{Narrator, Telling};
-pub use outcome::{OutcomeLedger, refusal_report, summary_sentence};
+pub use outcome::{OutcomeLedger, left_alone, nothing_to_do, refusal_report, summary_sentence};
 pub use phrases::{failure_lines, finding_line, left_out_lines, refusal_lines, unknown_service_lines};
 pub use plan::{LeftRunning, PlanProblem, PlanReport, PlanStep};
 pub use prometheus::prometheus;

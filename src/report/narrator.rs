@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::line::{Line, Stream};
-use super::outcome::{nothing_to_do, summary_sentence};
+use super::outcome::{left_alone, nothing_to_do, summary_sentence};
 use super::phrases;
 use super::style::Style;
 use super::turns::{Spoken, Turns};
@@ -40,6 +40,8 @@ pub struct Narrator {
     roles: HashMap<ServiceId, Role>,
     n_targets: usize,
     has_refused: bool,
+    /// What a request that concerns nothing was never about.
+    left_alone: Option<String>,
     reversed_stops: bool,
     turns: Turns,
     /// The latest phase that something happened in.
@@ -83,6 +85,7 @@ impl Narrator {
             roles: plan.steps.iter().map(|step| (step.service.clone(), step.role)).collect(),
             n_targets: plan.steps.iter().filter(|step| step.role == Role::Target).count(),
             has_refused: !plan.refused.is_empty(),
+            left_alone: left_alone(plan, before),
             // A plan of restarts lists the order of the starts.
             reversed_stops: plan.steps.iter().any(|step| step.action == StepAction::Restart),
             turns: Turns::new(services.len() * 3),
@@ -111,6 +114,7 @@ impl Narrator {
                     if !self.has_refused {
                         lines.push(Line::result(nothing_to_do(self.verb)));
                     }
+                    lines.extend(self.left_alone.as_ref().map(Line::result));
                 } else if self.telling.always_summary || self.n_targets > 1 {
                     if self.last_told.is_some() {
                         lines.push(Line::result(""));

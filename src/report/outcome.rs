@@ -1,5 +1,7 @@
 //! How an operation ended: the summary sentence (R43) and the machine-readable ledger.
 
+use std::sync::Arc;
+
 use super::json::{
     FindingReport, OperationCounts, OperationReport, OperationServiceReport, RefusalReport, check_report,
 };
@@ -7,8 +9,8 @@ use super::line::Line;
 use super::phrases::{failure_lines, refusal_lines, verb_word};
 use super::style::Style;
 use super::text::safe;
-use crate::engine::operation::{Plan, Progress, Refusal, Role, Summary, Verb};
-use crate::model::{Instance, ServiceId};
+use crate::engine::operation::{Plan, Progress, Refusal, Role, Summary, Targets, Verb};
+use crate::model::{Instance, Mode, ServiceId, ServiceSnapshot, Snapshot};
 
 /// `Summary: 3 started, 1 already running, 0 failed, 2 skipped`: the counts that matter for the verb.
 pub fn summary_sentence(summary: &Summary, verb: Verb) -> String {
@@ -31,7 +33,7 @@ pub fn summary_sentence(summary: &Summary, verb: Verb) -> String {
 }
 
 /// What is said when a request concerns no service (R51).
-pub(super) fn nothing_to_do(verb: Verb) -> &'static str {
+pub fn nothing_to_do(verb: Verb) -> &'static str {
     match verb {
         Verb::Start | Verb::StartOrRestart | Verb::StartUnchecked => {
             "Nothing to start: no service has auto_start = true"
@@ -39,6 +41,23 @@ pub(super) fn nothing_to_do(verb: Verb) -> &'static str {
         Verb::Stop | Verb::StopForced { .. } => "Nothing to stop: no services are running",
         Verb::Restart | Verb::RestartWithDependents => "Nothing to restart: no services are running",
     }
+}
+
+/// What is said beside that where something runs elsewhere, whether it answers or not: a stop of everything is not about it (A29). `None`
+/// where there is nothing like that, or where it was named itself.
+pub fn left_alone(plan: &Plan, snapshot: &Snapshot) -> Option<String> {
+    let is_about_all = match plan.request.verb {
+        Verb::Stop | Verb::StopForced { .. } | Verb::Restart | Verb::RestartWithDependents => {
+            matches!(plan.request.targets, Targets::All)
+        }
+        Verb::Start | Verb::StartOrRestart | Verb::StartUnchecked => false,
+    };
+    let is_left_alone = |service: &&Arc<ServiceSnapshot>| {
+        service.spec.deployment.mode() == Mode::Remote && !plan.refused.iter().any(|(id, _)| id == service.id())
+    };
+    let names: Vec<&str> = snapshot.services.iter().filter(is_left_alone).map(|it| it.id().as_str()).collect();
+    (is_about_all && plan.steps.is_empty() && !names.is_empty())
+        .then(|| format!("Left alone, since it runs elsewhere: {}", names.join(", ")))
 }
 
 /// Collects what happened to each service of an operation, for `--json`.

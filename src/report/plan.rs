@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::json::RefusalReport;
-use super::outcome::{nothing_to_do, one_refusal};
+use super::outcome::{left_alone, nothing_to_do, one_refusal};
 use super::phrases::verb_word;
 use super::style::{Icon, Style};
 use super::text::{pad, safe};
@@ -33,6 +33,9 @@ pub struct PlanReport {
     pub problems: Vec<PlanProblem>,
     /// Who may not act, and why.
     pub refusals: Vec<RefusalReport>,
+    /// What a plan that concerns nothing was never about.
+    #[serde(skip)]
+    left_alone: Option<String>,
 }
 
 /// One service's part.
@@ -123,6 +126,7 @@ impl PlanReport {
                 .collect(),
             problems,
             refusals,
+            left_alone: left_alone(plan, snapshot),
         }
     }
 
@@ -131,6 +135,9 @@ impl PlanReport {
         let mut text = format!("Plan: {} (dry run: nothing is done)\n", self.operation);
         if self.steps.is_empty() && self.refusals.is_empty() {
             let _ = writeln!(text, "\n{}", nothing_to_do(verb));
+        }
+        if let Some(left_alone) = &self.left_alone {
+            let _ = writeln!(text, "{}", safe(left_alone));
         }
         let widest = self.steps.iter().map(|step| step.name.len()).max().unwrap_or(0);
         let last_wave = self.steps.iter().filter_map(|step| step.wave).max().unwrap_or(0);

@@ -83,11 +83,15 @@ impl Log {
     /// Writes a line of our own, on a line of its own.
     ///
     /// # Errors
-    /// When the disk refuses; a part of it may be written then.
+    /// When the disk refuses; nothing of it stands there then.
     pub(super) fn write_marker(&mut self, line: &str) -> io::Result<()> {
         self.refresh()?;
         let text = if self.ends_a_line() { line.to_owned() } else { format!("\n{line}") };
-        self.file.write_all_at(text.as_bytes(), self.size)?;
+        if let Err(error) = self.file.write_all_at(text.as_bytes(), self.size) {
+            // What there was room for would stand in the middle of a line of the service, and once more at each further attempt.
+            drop(self.file.set_len(self.size));
+            return Err(error);
+        }
         self.size += text.len() as u64;
         Ok(())
     }

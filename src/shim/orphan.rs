@@ -46,7 +46,7 @@ pub(super) fn take_over(setting: Setting, orphan: Orphan, report: &UnixStream) -
         orphan.service.pid,
         &setting.layout.fifo(&id),
         setting.layout.log_file(&id),
-        setting.handover.rotation,
+        &setting.handover,
         orphan.dropped_bytes,
     );
     let output = match opened {

@@ -14,7 +14,8 @@ use rustix::pipe::{PipeFlags, SpliceFlags};
 
 use super::log::Log;
 use crate::host::process::since_boot;
-use crate::store::handover::Rotation;
+use crate::model::OnFull;
+use crate::store::handover::Handover;
 use crate::store::{directory, marker};
 
 /// The capacity of a pipe that nobody changed.
@@ -27,6 +28,9 @@ const FLOOD_CAPACITY: usize = 256 * 1024;
 /// After so long without a full FIFO a flood is over.
 const FLOOD_ENDS: Duration = Duration::from_secs(1);
 
+/// How much is read at once where splice is refused.
+const COPIED_AT_ONCE: usize = 4096;
+
 /// A log without a line end is cut this far beyond its limit.
 const SLACK: u64 = 64 * 1024;
 
@@ -34,10 +38,10 @@ const SLACK: u64 = 64 * 1024;
 const BATCHES_PER_TURN: usize = 16;
 
 /// How long bytes wait in the FIFO when the disk is full, before they are dropped.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often a full disk is tried again.
-const RETRY: Duration = Duration::from_millis(500);
+pub(super) const RETRY: Duration = Duration::from_millis(500);
 
 /// How old the last look at the log's name may be during a flood, which wakes the shim for every page: a look each time would cost more
 /// than moving the bytes.
@@ -47,8 +51,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 pub(super) struct Output {
     fifo: OwnedFd,
     log: Log,
+    on_full: OnFull,
     /// Whether splice into this file system was refused, so that bytes are read and written.
     copies: bool,
+    /// What was read for that and not written yet; empty as long as the disk takes everything.
+    held: Vec<u8>,
     /// The most that the FIFO holds, and so the most that one splice moves.
     capacity: usize,
     /// When the FIFO was last found full, on the clock from boot; `None` outside of floods.
@@ -79,8 +86,8 @@ impl Output {
     ///
     /// # Errors
     /// When one of the two cannot be had; the path is in the error.
-    pub(super) fn open(fifo: &Path, log: PathBuf, rotation: Rotation, dropped: u64) -> io::Result<Self> {
-        Self::with_fifo(open_fifo(fifo)?, log, rotation, dropped)
+    pub(super) fn open(fifo: &Path, log: PathBuf, handover: &Handover, dropped: u64) -> io::Result<Self> {
+        Self::with_fifo(open_fifo(fifo)?, log, handover, dropped)
     }
 
     /// The same for an orphan, whose FIFO is what it writes to, whatever stands at the path today.
@@ -91,7 +98,7 @@ impl Output {
         pid: u32,
         fifo: &Path,
         log: PathBuf,
-        rotation: Rotation,
+        handover: &Handover,
         dropped: u64,
     ) -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -103,17 +110,19 @@ impl Output {
             Some(found) => found,
             None => open_fifo(fifo)?,
         };
-        Self::with_fifo(fifo, log, rotation, dropped)
+        Self::with_fifo(fifo, log, handover, dropped)
     }
 
-    fn with_fifo(fifo: OwnedFd, log: PathBuf, rotation: Rotation, dropped: u64) -> io::Result<Self> {
-        let log = Log::open(log.clone(), rotation)
+    fn with_fifo(fifo: OwnedFd, log: PathBuf, handover: &Handover, dropped: u64) -> io::Result<Self> {
+        let log = Log::open(log.clone(), handover.rotation)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", log.display())))?;
         let capacity = rustix::pipe::fcntl_getpipe_size(&fifo)?;
         Ok(Self {
             fifo,
             log,
+            on_full: handover.on_full,
             copies: false,
+            held: Vec::new(),
             capacity,
             flooded: None,
             looked: None,
@@ -142,7 +151,8 @@ impl Output {
     }
 
     fn is_out_of_patience(&self) -> bool {
-        self.full_since.is_some_and(|since| since_boot().saturating_sub(since) >= PATIENCE)
+        self.on_full == OnFull::Drop
+            && self.full_since.is_some_and(|since| since_boot().saturating_sub(since) >= PATIENCE)
     }
 
     /// When [`Output::pump`] has to be called without bytes having arrived, on the clock from boot.
@@ -194,18 +204,35 @@ impl Output {
         }
     }
 
-    /// Moves everything that is left, at the end of a service: all writers are gone, so this ends.
-    pub(super) fn finish(&mut self) {
-        let mut waiting = true;
-        while waiting {
+    /// What becomes of output that the disk does not take.
+    pub(super) fn on_full(&self) -> OnFull {
+        self.on_full
+    }
+
+    /// Moves what is left at the end of a service, as far as the disk takes it: all writers are gone, so this ends. Whether that was all.
+    pub(super) fn move_rest(&mut self) -> bool {
+        while self.has_waiting() {
             self.pump();
             if self.full_since.is_some() {
-                self.drop_waiting();
+                return false;
             }
-            let mut poll = [rustix::event::PollFd::new(&self.fifo, rustix::event::PollFlags::IN)];
-            let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
-            waiting = matches!(rustix::event::poll(&mut poll, Some(&now)), Ok(1..));
         }
+        true
+    }
+
+    /// Moves everything that is left, and drops what the disk does not take.
+    pub(super) fn finish(&mut self) {
+        while !self.move_rest() {
+            self.drop_waiting();
+        }
+        // The line that says what was dropped before; nothing comes after this that would bring it.
+        self.pump();
+    }
+
+    fn has_waiting(&self) -> bool {
+        let mut poll = [rustix::event::PollFd::new(&self.fifo, rustix::event::PollFlags::IN)];
+        let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        !self.held.is_empty() || matches!(rustix::event::poll(&mut poll, Some(&now)), Ok(1..))
     }
 
     /// Lets a FIFO hold more that was found full.
@@ -250,6 +277,9 @@ impl Output {
     }
 
     fn batch(&mut self) -> io::Result<Batch> {
+        if !self.held.is_empty() {
+            return self.copy(0);
+        }
         let (size, limit) = (self.log.size(), self.log.rotate_at());
         if size < limit {
             return self.transfer(self.batch_size().min(limit - size));
@@ -327,37 +357,42 @@ impl Output {
 
     /// For file systems that refuse splice: a shim that is killed between the two steps loses what it had read.
     fn copy(&mut self, n_bytes: u64) -> io::Result<Batch> {
-        let mut buffer = [0; 4096];
-        let length = usize::try_from(n_bytes).unwrap_or(usize::MAX).min(buffer.len());
-        let chunk = buffer.get_mut(..length).unwrap_or_default();
-        let read = match rustix::io::retry_on_intr(|| rustix::io::read(&self.fifo, &mut *chunk)) {
-            Ok(0) | Err(Errno::AGAIN) => return Ok(Batch::Empty),
-            Ok(read) => read,
-            Err(error) => return Err(error.into()),
-        };
-        match self.log.file().write_all_at(chunk.get(..read).unwrap_or_default(), self.log.size()) {
-            Ok(()) => {
-                self.log.grew(read as u64);
-                Ok(Batch::Moved)
-            }
-            Err(error) => {
-                // They are out of the FIFO and cannot go back.
-                self.unmarked += read as u64;
-                self.dropped += read as u64;
-                Err(error)
+        if self.held.is_empty() {
+            let length = usize::try_from(n_bytes).unwrap_or(usize::MAX).min(COPIED_AT_ONCE);
+            self.held.resize(length, 0);
+            let read = rustix::io::retry_on_intr(|| rustix::io::read(&self.fifo, self.held.as_mut_slice()));
+            self.held.truncate(*read.as_ref().unwrap_or(&0));
+            match read {
+                Ok(0) | Err(Errno::AGAIN) => return Ok(Batch::Empty),
+                Ok(_) => {}
+                Err(error) => return Err(error.into()),
             }
         }
+        // They are out of the FIFO and cannot go back: what is not written is held until it is, or dropped like what waits there.
+        while !self.held.is_empty() {
+            match self.log.file().write_at(&self.held, self.log.size()) {
+                Ok(0) => return Ok(Batch::DiskFull),
+                Ok(written) => {
+                    self.log.grew(written as u64);
+                    self.held.drain(..written);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Batch::Moved)
     }
 
     /// Takes everything that waits out of the FIFO, so that the service is not blocked for good.
     fn drop_waiting(&mut self) {
-        let Ok(null) = rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) else { return };
-        // As much as a pipe holds; what arrives meanwhile is dropped the next time.
-        let flags = SpliceFlags::NONBLOCK;
-        if let Ok(dropped) = rustix::pipe::splice(&self.fifo, None, &null, None, self.capacity, flags) {
-            self.unmarked += dropped as u64;
-            self.dropped += dropped as u64;
+        let mut dropped = std::mem::take(&mut self.held).len();
+        if let Ok(null) = rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
+            // As much as a pipe holds; what arrives meanwhile is dropped the next time.
+            let flags = SpliceFlags::NONBLOCK;
+            dropped += rustix::pipe::splice(&self.fifo, None, &null, None, self.capacity, flags).unwrap_or(0);
         }
+        self.unmarked += dropped as u64;
+        self.dropped += dropped as u64;
     }
 }
 

@@ -11,11 +11,11 @@ use rustix::process::{Signal, WaitOptions};
 
 use super::entry::Setting;
 use super::launch::launch;
-use super::output::Output;
+use super::output::{self, Output};
 use super::tree::{Signalled, signal_group};
 use crate::host::process::{self, since_boot};
 use crate::lifecycle::backoff::Budget;
-use crate::model::{Actor, Ending, Event, Happening, Instance, ProcessIdentity};
+use crate::model::{Actor, Ending, Event, Happening, Instance, OnFull, ProcessIdentity};
 use crate::store::Timeline;
 use crate::store::directory::{self, Durability};
 use crate::store::failpoint::failpoint;
@@ -103,7 +103,7 @@ impl Supervisor {
     /// When nothing runs, after that was reported.
     pub(super) fn start(setting: Setting, lock: File, report: &UnixStream) -> io::Result<Option<Self>> {
         let id = &setting.handover.service;
-        let opened = Output::open(&setting.layout.fifo(id), setting.layout.log_file(id), setting.handover.rotation, 0);
+        let opened = Output::open(&setting.layout.fifo(id), setting.layout.log_file(id), &setting.handover, 0);
         let output = match opened {
             Ok(output) => output,
             Err(error) => {
@@ -549,6 +549,9 @@ impl Supervisor {
 
     /// Ends: everything is gone, recorded and moved to the log.
     pub(super) fn end(&mut self, phase: Phase, durability: Durability) -> Flow {
+        if self.output.on_full() == OnFull::Block {
+            self.wait_for_room();
+        }
         self.output.finish();
         failpoint!("shim-before-last-state");
         self.record.dropped_bytes = self.output.dropped();
@@ -556,6 +559,23 @@ impl Supervisor {
         self.remove_pid();
         self.write(durability);
         Flow::End
+    }
+
+    /// Gives the last words of a service whose output must not be lost a moment for the full disk to have room again: so long as a stop
+    /// within its time allows, and not when it is forced. What is left then has nobody to hold it.
+    fn wait_for_room(&mut self) {
+        let patience = output::PATIENCE.min(self.setting.handover.stop_patience / 2);
+        let deadline = since_boot() + patience;
+        while !self.output.move_rest() && !self.kills && since_boot() < deadline {
+            let descriptor = PollFd::from_borrowed_fd(self.setting.signals.descriptor(), PollFlags::IN);
+            let pause = Timespec { tv_sec: 0, tv_nsec: output::RETRY.subsec_nanos().into() };
+            match poll(&mut [descriptor], Some(&pause)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return,
+            }
+            self.setting.signals.drain();
+            self.kills |= self.setting.signals.take_kill();
+        }
     }
 
     /// Writes to the timeline what happened without anybody asking: the shim is the one witness that is always there, so consoles and

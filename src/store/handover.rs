@@ -1,7 +1,7 @@
 //! What an engine hands to the shim that it spawns, and what the shim answers: both over one socket, since arguments and
 //! environments can be read by others. Std only.
 //!
-//! A handover is `PVH2`, its length, and then fields of a known order, each with its own length. One that arrives incomplete,
+//! A handover is `PVH3`, its length, and then fields of a known order, each with its own length. One that arrives incomplete,
 //! because its sender was killed, is no handover, and nothing is started.
 
 use std::ffi::{OsStr, OsString};
@@ -11,9 +11,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::state::Exit;
-use crate::model::{Ending, ProcessIdentity, ServiceId};
+use crate::model::{Ending, OnFull, ProcessIdentity, ServiceId};
 
-const MAGIC: &[u8; 4] = b"PVH2";
+const MAGIC: &[u8; 4] = b"PVH3";
 
 /// The longest handover, in bytes: above the kernel's own limit for arguments and environment together.
 const MAX_LENGTH: u32 = 8 * 1024 * 1024;
@@ -45,6 +45,8 @@ pub struct Handover {
     pub spec_hash: u64,
     /// When and how often the log is rotated.
     pub rotation: Rotation,
+    /// What becomes of output that the log's disk does not take.
+    pub on_full: OnFull,
     /// The ends of earlier runs, for the record.
     pub exits: Vec<Exit>,
     /// The orphan to take over, instead of starting something.
@@ -133,6 +135,10 @@ impl Handover {
         body.number(self.spec_hash);
         body.number(self.rotation.limit);
         body.number(u64::from(self.rotation.n_kept));
+        body.number(match self.on_full {
+            OnFull::Drop => 0,
+            OnFull::Block => 1,
+        });
         body.number(self.exits.len() as u64);
         for exit in &self.exits {
             let (kind, value) = match exit.ending {
@@ -186,6 +192,11 @@ impl Handover {
             noticed_within: body.duration()?,
             spec_hash: body.number()?,
             rotation: Rotation { limit: body.number()?, n_kept: body.small()? },
+            on_full: match body.number()? {
+                0 => OnFull::Drop,
+                1 => OnFull::Block,
+                _ => return Err(malformed("what a full disk means")),
+            },
             exits: body.list(Decoder::exit)?,
             adopt: if body.number()? == 0 { None } else { Some(body.orphan()?) },
         })
@@ -373,7 +384,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{Handover, Orphan, Report, Rotation};
-    use crate::model::{Ending, ProcessIdentity, ServiceId};
+    use crate::model::{Ending, OnFull, ProcessIdentity, ServiceId};
     use crate::store::state::Exit;
 
     fn handover() -> Handover {
@@ -391,6 +402,7 @@ mod tests {
             noticed_within: Duration::from_secs(90),
             spec_hash: 5,
             rotation: Rotation::default(),
+            on_full: OnFull::Block,
             exits: vec![Exit { ending: Ending::Signalled(9), at: 1, ran_for: 2 }],
             adopt: Some(Orphan {
                 service,

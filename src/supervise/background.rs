@@ -4,12 +4,21 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::fs::OFlags;
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
 
 use crate::host::descriptors;
 use crate::model::{AutoSupervise, Registry};
 use crate::store::{Layout, directory, lock};
+
+/// How long one that was started may take to hold its lock before nobody waits for that any more. It takes some milliseconds.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often is looked meanwhile.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// The environment variable that switches it off: `PROVISIONING_SUPERVISE=off`.
 pub const VARIABLE: &str = "PROVISIONING_SUPERVISE";
@@ -53,20 +62,37 @@ impl Background {
         self.program.is_some()
     }
 
-    /// Starts one unless one runs, without waiting for it. Of several that are started at the same moment, one stays. Inside a runtime.
+    /// Starts one unless one runs, and waits a moment until it is the `supervise` of this home, so that whoever asks next who looks after
+    /// the services is not told that nobody does. Of several that are started at the same moment, one stays. Inside a runtime.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn ensure(&self) -> io::Result<Ensured> {
+    pub async fn ensure(&self) -> io::Result<Ensured> {
         let Some(program) = &self.program else { return Ok(Ensured::Nothing) };
         if lock::is_held(&self.layout.supervise_lock())? {
             return Ok(Ensured::Nothing);
         }
-        spawn(program, self.registry.as_deref())?;
+        let started = spawn(program, self.registry.as_deref())?;
+        self.wait_for(started).await;
         // Made by whoever comes first, and never again.
         let is_first =
             directory::open_regular(&self.layout.supervise_said(), OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL);
         Ok(if is_first.is_ok() { Ensured::StartedForTheFirstTime } else { Ensured::Started })
+    }
+}
+
+impl Background {
+    /// Until somebody, this one or a faster one, holds the lock, or it has ended: then nothing comes any more.
+    async fn wait_for(&self, mut started: Child) {
+        let deadline = Instant::now() + PATIENCE;
+        let path = self.layout.supervise_lock();
+        // What cannot be looked at is not waited for: the start that was asked for is done.
+        while lock::is_held(&path).is_ok_and(|is_held| !is_held)
+            && matches!(started.try_wait(), Ok(None))
+            && Instant::now() < deadline
+        {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }
 
@@ -75,7 +101,7 @@ impl Background {
 /// # Errors
 /// When it cannot be started.
 pub fn start(registry: &Registry) -> io::Result<()> {
-    spawn(&program()?, registry.source.file().as_deref())
+    spawn(&program()?, registry.source.file().as_deref()).map(drop)
 }
 
 /// This very program, also when an upgrade has replaced its file.
@@ -84,16 +110,16 @@ fn program() -> io::Result<PathBuf> {
     Ok(if running.exists() { running } else { "/proc/self/exe".into() })
 }
 
-/// Nothing between fork and exec, which keeps `posix_spawn`: what is left to do, [`detach`] does in the new process. It is not waited
-/// for: the runtime reaps it when it ends before this program, init otherwise.
-fn spawn(program: &Path, registry: Option<&Path>) -> io::Result<()> {
-    let mut command = tokio::process::Command::new(program);
+/// Nothing between fork and exec, which keeps `posix_spawn`: what is left to do, [`detach`] does in the new process. Its end is not
+/// waited for: the runtime reaps it when it ends before this program, init otherwise.
+fn spawn(program: &Path, registry: Option<&Path>) -> io::Result<Child> {
+    let mut command = Command::new(program);
     command.args(["supervise", "--detached"]);
     if let Some(registry) = registry {
         command.arg("--config").arg(registry);
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().map(drop)
+    command.spawn()
 }
 
 /// Leaves everything of the one who started this process: its session and terminal, its directory, its descriptors. First thing, before

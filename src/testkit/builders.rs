@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    AutoSupervise, BinarySpec, Category, Check, Deployment, HealthCheck, Registry, RegistrySource, RestartOnFailure,
-    ServiceId, ServiceKind, ServiceSpec, Startup,
+    AutoSupervise, BinarySpec, Category, Check, Deployment, HealthCheck, OnFull, Registry, RegistrySource,
+    RestartOnFailure, ServiceId, ServiceKind, ServiceSpec, Startup,
 };
 
 /// The id of that name.
@@ -37,6 +37,7 @@ pub fn service(name: &str, dependencies: &str) -> ServiceSpec {
             env: BTreeMap::new(),
             env_file: None,
             stop_signal: 15,
+            log_on_full: OnFull::Drop,
         }),
         health_check: HealthCheck {
             check: Check::None,

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use crate::engine::handle::Checked;
 use crate::model::{
     AutoSupervise, BinarySpec, Category, Check, Deployment, DockerSpec, Health, HealthCheck, HealthHistory, Instance,
-    Intent, ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, Registry, RegistrySource, RestartOnFailure, Role,
-    ServiceId, ServiceKind, ServiceSnapshot, ServiceSpec, ServiceState, Snapshot, Startup,
+    Intent, OnFull, ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, Registry, RegistrySource,
+    RestartOnFailure, Role, ServiceId, ServiceKind, ServiceSnapshot, ServiceSpec, ServiceState, Snapshot, Startup,
 };
 
 /// The moment at which reports on [`b10`] are made: orchestrator has then been up for 3600 s.
@@ -89,6 +89,7 @@ fn spec(
             env: BTreeMap::new(),
             env_file: None,
             stop_signal: 15,
+            log_on_full: OnFull::Drop,
         }),
         health_check: HealthCheck {
             check,

@@ -390,13 +390,18 @@ impl Host for World {
         .boxed()
     }
 
+    fn stranger_on(&self, port: HostPort, pid: u32) -> BoxFuture<'_, Option<PortHolder>> {
+        let holder = self.table().held_ports.get(&port).cloned();
+        std::future::ready(holder.filter(|holder| holder.pid.is_some_and(|holder| holder != pid))).boxed()
+    }
+
     /// What was put there; a world has no machine below it.
     fn survey(&self, _asked: Surveyed) -> BoxFuture<'_, Option<Survey>> {
         std::future::ready(self.table().survey.clone()).boxed()
     }
 
-    fn is_descendant(&self, pid: u32, ancestor: u32) -> bool {
-        pid == ancestor
+    fn is_of_tree(&self, pid: u32, service: u32) -> bool {
+        pid == service
     }
 }
 

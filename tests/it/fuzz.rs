@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use provisioning::config::{self, Environment};
 use provisioning::logs::{LogFile, MAX_LINE, Tabs, escape_json, sanitize};
-use provisioning::model::{Ending, ProcessIdentity, ServiceId};
+use provisioning::model::{Ending, OnFull, ProcessIdentity, ServiceId};
 use provisioning::report::diagnostics;
 use provisioning::store::handover::{Handover, Orphan, Report, Rotation};
 use provisioning::store::state::Exit;
@@ -229,6 +229,7 @@ fn handover(adopt: bool) -> Handover {
         noticed_within: Duration::ZERO,
         spec_hash: 7,
         rotation: Rotation::default(),
+        on_full: OnFull::Block,
         exits: vec![Exit { ending: Ending::Exited(1), at: 1, ran_for: 2 }],
         adopt: adopt.then_some(Orphan {
             service: identity,
@@ -251,7 +252,7 @@ fn no_handover_and_no_report_makes_anything_panic_and_what_arrives_is_what_was_s
         report.send(&mut bytes).unwrap();
         bytes
     });
-    let words: [&[u8]; 4] = [b"PVH1", &[0; 8], &[0xff; 8], b"../"];
+    let words: [&[u8]; 4] = [b"PVH3", &[0; 8], &[0xff; 8], b"../"];
     fuzz("handover", [&seeds[..], &reports[..]].concat(), &words, |bytes| {
         if let Ok(received) = Handover::receive(bytes) {
             let sent = received.encode().unwrap();

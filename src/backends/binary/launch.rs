@@ -20,7 +20,9 @@ use super::lost::left_behind;
 use super::{BinaryBackend, binary_spec, env_file, transient};
 use crate::engine::ports::{BackendError, ErrorKind, IsWanted};
 use crate::host::process;
-use crate::model::{BinarySpec, Instance, Launch, LaunchOrigin, ProcessIdentity, RestartOnFailure, ServiceSpec};
+use crate::model::{
+    BinarySpec, Instance, Launch, LaunchOrigin, OnFull, ProcessIdentity, RestartOnFailure, ServiceSpec,
+};
 use crate::store::cookie;
 use crate::store::directory::{self, Unusable};
 use crate::store::handover::{Handover, Orphan, Report};
@@ -229,6 +231,7 @@ impl BinaryBackend {
             noticed_within: spec.unhealthy_noticed_within(),
             spec_hash: spec_hash(binary),
             rotation: self.settings.rotation,
+            on_full: binary.log_on_full,
             exits: look.record.as_ref().map(|(record, _)| record.exits.clone()).unwrap_or_default(),
             adopt: None,
         })
@@ -312,5 +315,9 @@ pub(super) fn spec_hash(binary: &BinarySpec) -> u64 {
     binary.env.keys().for_each(|name| name.hash(&mut hasher));
     binary.env_file.hash(&mut hasher);
     binary.stop_signal.hash(&mut hasher);
+    // Where it is as ever, the number is as ever: what an earlier program started is not taken for edited.
+    if binary.log_on_full != OnFull::Drop {
+        binary.log_on_full.hash(&mut hasher);
+    }
     hasher.finish()
 }

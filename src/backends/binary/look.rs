@@ -122,6 +122,9 @@ impl BinaryBackend {
                 self.watches.watch_process(&self.era, id, identity);
             }
             self.watches.know(id);
+            if let (Some(shim), Some(service)) = (&look.shim, &look.service) {
+                look.notes.extend(daemons_note(&process::daemons_of(shim.pid, service.pid)));
+            }
             let started_from =
                 look.record.as_ref().filter(|_| look.service.is_some()).map(|(record, _)| record.spec_hash);
             let mut observed = self.observed(id, look)?;
@@ -385,6 +388,21 @@ fn failure(record: &ServiceRecord) -> FailureReason {
 
 fn exit_record(exit: &Exit) -> ExitRecord {
     ExitRecord { ending: exit.ending, at: SystemTime::UNIX_EPOCH + Duration::from_millis(exit.at) }
+}
+
+/// Processes of a service that are nobody's children but its shim's.
+fn daemons_note(daemons: &[Stat]) -> Option<String> {
+    // Names are chosen by their processes.
+    let named = |stat: &Stat| format!("{} (PID {})", stat.comm.escape_debug(), stat.pid);
+    match daemons {
+        [] => None,
+        [one] => Some(format!("{} left its process group; it is stopped with the rest", named(one))),
+        [first, others @ ..] => Some(format!(
+            "{} and {} more left its process group; they are stopped with the rest",
+            named(first),
+            others.len()
+        )),
+    }
 }
 
 /// A moment of the wall clock on ours; `None` for one that is still to come, which a set clock can make of a past one.

@@ -25,7 +25,7 @@ use crate::engine::ports::{Backend, BackendError, ErrorKind, IsWanted, StopError
 use crate::host::process::Era;
 use crate::host::usage;
 use crate::model::{
-    BinarySpec, Deployment, Instance, Launch, Observed, ServiceId, ServiceSpec, StartHow, StopHow, Usage,
+    BinarySpec, Deployment, Instance, Launch, Observed, OnFull, ServiceId, ServiceSpec, StartHow, StopHow, Usage,
 };
 use crate::preflight::Requirement;
 use crate::store::Layout;
@@ -93,6 +93,13 @@ impl BinaryBackend {
     }
 }
 
+impl BinaryBackend {
+    /// Whether nothing more can be written to the logs. A disk that cannot be asked is not said to be full.
+    fn log_disk_is_full(&self) -> bool {
+        rustix::fs::statvfs(self.settings.layout.logs()).is_ok_and(|found| found.f_bavail == 0)
+    }
+}
+
 impl UsageSource for BinaryBackend {
     fn usage<'a>(&'a self, _spec: &'a ServiceSpec, instance: &'a Instance) -> BoxFuture<'a, Option<Usage>> {
         match instance {
@@ -111,14 +118,21 @@ impl UsageSource for BinaryBackend {
 
 impl Backend for BinaryBackend {
     fn observe<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Observed, BackendError>> {
-        let hash = match &spec.deployment {
-            Deployment::Binary(binary) => Some(launch::spec_hash(binary)),
+        let binary = match &spec.deployment {
+            Deployment::Binary(binary) => Some(binary),
             Deployment::Docker(_)
             | Deployment::DockerCompose(_)
             | Deployment::Kubernetes(_)
             | Deployment::Remote(_) => None,
         };
-        self.observe_settled(&spec.id, hash).boxed()
+        async move {
+            let mut observed = self.observe_settled(&spec.id, binary.map(launch::spec_hash)).await?;
+            if binary.is_some_and(|binary| binary.log_on_full == OnFull::Block) && self.log_disk_is_full() {
+                observed.notes.push("the disk of its log is full: it waits as soon as its pipe is full too".to_owned());
+            }
+            Ok(observed)
+        }
+        .boxed()
     }
 
     fn start_if<'a>(

@@ -13,8 +13,10 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
+use zeroize::Zeroizing;
 
 use crate::model::Secret;
+use crate::net::keep_out_of_core_dumps;
 
 /// The registry of images that name none.
 pub(super) const HUB: &str = "docker.io";
@@ -101,11 +103,12 @@ struct Answer {
 /// Never fails: without credentials, public images can be had all the same. Cancel safe.
 pub(super) async fn find(config_dir: Option<&Path>, registry: &str) -> Login {
     let Some(config_dir) = config_dir else { return Login::default() };
+    keep_out_of_core_dumps();
     let path = config_dir.join("config.json");
     let config: Config = match tokio::fs::read(&path).await {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Login::default(),
         Err(error) => return troubled(format!("{} cannot be read: {error}", path.display())),
-        Ok(text) => match serde_json::from_slice(&text) {
+        Ok(text) => match serde_json::from_slice(&Zeroizing::new(text)) {
             Ok(config) => config,
             // Its error might quote what the file holds.
             Err(error) => return troubled(format!("{} line {} is not as it should be", path.display(), error.line())),
@@ -147,7 +150,8 @@ impl Entry {
             let person = || Who::Person { name: self.username.clone(), password: Secret::new(self.password.clone()) };
             return Ok((!self.username.is_empty()).then(person));
         }
-        let decoded = base64(&self.auth).and_then(|bytes| String::from_utf8(bytes).ok()).ok_or("cannot read `auth`")?;
+        let bytes = Zeroizing::new(base64(&self.auth).ok_or("cannot read `auth`")?);
+        let decoded = std::str::from_utf8(&bytes).map_err(|_| "cannot read `auth`")?;
         let (name, password) = decoded.split_once(':').ok_or("there is no password in `auth`")?;
         // Old versions filled up with zeros.
         let password = Secret::new(password.trim_end_matches('\0').to_owned());
@@ -203,7 +207,7 @@ async fn ask(helper: &str, key: &str) -> Result<Option<Who>, String> {
         // One that does not listen may answer all the same.
         drop(stdin.write_all(format!("{key}\n").as_bytes()).await);
         drop(stdin);
-        let mut answer = Vec::new();
+        let mut answer = Zeroizing::new(Vec::new());
         let read = stdout.take(MAX_ANSWER).read_to_end(&mut answer).await;
         let status = child.wait().await;
         read.and(status).map(|status| (status, answer))

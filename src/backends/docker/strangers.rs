@@ -67,11 +67,15 @@ impl Host for HostWithContainers {
         self.host.port_holders(ports)
     }
 
+    fn stranger_on(&self, port: HostPort, pid: u32) -> BoxFuture<'_, Option<PortHolder>> {
+        self.host.stranger_on(port, pid)
+    }
+
     fn survey(&self, asked: Surveyed) -> BoxFuture<'_, Option<Survey>> {
         self.host.survey(asked)
     }
 
-    fn is_descendant(&self, pid: u32, ancestor: u32) -> bool {
-        self.host.is_descendant(pid, ancestor)
+    fn is_of_tree(&self, pid: u32, service: u32) -> bool {
+        self.host.is_of_tree(pid, service)
     }
 }

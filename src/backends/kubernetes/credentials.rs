@@ -16,6 +16,7 @@ use tokio::process::{Child, Command};
 use super::objects::moment;
 use super::refusal::{Kind, Refusal};
 use super::trouble::brief;
+use crate::net::keep_out_of_core_dumps;
 
 /// The argument by which this program becomes a plugin in a session of its own.
 pub const PLUGIN_ARGUMENT: &str = "__credential-plugin";
@@ -55,6 +56,7 @@ struct Printed {
 
 /// Replaces a plugin in these credentials by what it prints. Returns until when that is good, where it says so.
 pub(super) async fn resolve(credentials: &mut AuthInfo, trampoline: &Path) -> Result<Option<SystemTime>, Refusal> {
+    keep_out_of_core_dumps();
     if let Some(provider) = credentials.auth_provider.as_ref().filter(|it| it.name != "oidc") {
         let words = format!("the kubeconfig's auth-provider `{}` no longer exists in Kubernetes", provider.name);
         return Err(Refusal::new(Kind::Configuration, words).with_remedy("use its exec plugin in the kubeconfig"));

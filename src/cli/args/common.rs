@@ -55,6 +55,9 @@ pub struct LogArgs {
     /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,
+    /// Print the service's bytes as they are, not to a terminal, which would obey some of them
+    #[arg(long, conflicts_with = "json")]
+    pub raw: bool,
 }
 
 /// `events`

@@ -62,6 +62,10 @@ Examples:
 Without a name: the last lines of every service that has a log, each line
 behind its service's name.
 
+Whatever a terminal would obey is taken out. With --raw nothing is: every byte
+comes as the log holds it, which is refused on a terminal. Send it to a file or
+a program (| cat sends it to this terminal all the same).
+
 Examples:
   {program} platform logs orchestrator
   {program} platform logs orchestrator --lines 200 --follow

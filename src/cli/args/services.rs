@@ -73,10 +73,15 @@ Examples:
     History(HistoryArgs),
     /// Print the last lines of a service's log
     #[command(after_help = "\
+Whatever a terminal would obey is taken out. With --raw nothing is: every byte
+comes as the log holds it, which is refused on a terminal. Send it to a file or
+a program (| cat sends it to this terminal all the same).
+
 Examples:
   {program} services logs orchestrator
   {program} services logs orchestrator --lines 200
-  {program} services logs orchestrator --follow      until Ctrl+C")]
+  {program} services logs orchestrator --follow      until Ctrl+C
+  {program} services logs orchestrator --raw > orchestrator.txt")]
     Logs(ServiceLogsArgs),
     /// Show what an operation of the platform needs, and whether it runs
     #[command(after_help = "\

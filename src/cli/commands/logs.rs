@@ -13,7 +13,7 @@ use crate::cli::args::LogArgs;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Face, Session};
 use crate::engine::ports::{Following, Output};
-use crate::logs::{Follower, Tabs, sanitize};
+use crate::logs::{self, Follower, LineEnd, Tabs, sanitize};
 use crate::model::{Deployment, ServiceId, ServiceSpec};
 use crate::report::{Line, LogLineReport, pad};
 
@@ -23,18 +23,32 @@ struct Source {
     name: String,
     /// How its lines are printed.
     printing: Printing,
-    from: From,
+    from: Origin,
 }
 
 /// Where lines come from.
-enum From {
+enum Origin {
     File(Follower),
     Stream(mpsc::Receiver<Vec<Output>>),
 }
 
+/// A line, or a piece of one.
+struct Piece {
+    /// The service's bytes, without the line's end.
+    bytes: Vec<u8>,
+    /// Whether that is an end that the service wrote.
+    has_end: bool,
+}
+
+impl From<logs::Line> for Piece {
+    fn from(line: logs::Line) -> Self {
+        Self { bytes: line.bytes, has_end: line.end == LineEnd::LineFeed }
+    }
+}
+
 /// What a source yields.
 enum News {
-    Lines(Vec<Vec<u8>>),
+    Lines(Vec<Piece>),
     /// There is nothing to read yet.
     NoneYet(String),
     /// It cannot be read.
@@ -45,11 +59,11 @@ impl Source {
     /// The next news; none when a stream has ended. Cancel safe.
     async fn next(&mut self) -> Option<Vec<News>> {
         match &mut self.from {
-            From::File(follower) => Some(vec![match follower.next().await {
-                Ok(lines) => News::Lines(lines.into_iter().map(|line| line.bytes).collect()),
+            Origin::File(follower) => Some(vec![match follower.next().await {
+                Ok(lines) => News::Lines(lines.into_iter().map(Piece::from).collect()),
                 Err(error) => News::Problem(unreadable(&self.name, &error)),
             }]),
-            From::Stream(stream) => Some(stream.recv().await?.into_iter().map(news_of).collect()),
+            Origin::Stream(stream) => Some(stream.recv().await?.into_iter().map(news_of).collect()),
         }
     }
 
@@ -66,16 +80,28 @@ impl Source {
         true
     }
 
+    /// Shows the beginning of a line whose end has not come.
+    fn show_unfinished(&mut self, face: &mut Face) {
+        if let Origin::File(follower) = &mut self.from
+            && let Some(line) = follower.flush()
+        {
+            print(&self.printing, &[line.into()], face);
+        }
+    }
+
     fn is_stream(&self) -> bool {
-        matches!(self.from, From::Stream(_))
+        matches!(self.from, Origin::Stream(_))
     }
 }
 
 fn news_of(piece: Output) -> News {
     match piece {
-        Output::Line(bytes) => News::Lines(vec![bytes]),
+        Output::Line(bytes) => News::Lines(vec![Piece { bytes, has_end: true }]),
         // As it is marked in files.
-        Output::Started { instance, .. } => News::Lines(vec![format!("--- started, {instance} ---").into_bytes()]),
+        Output::Started { instance, .. } => {
+            let bytes = format!("--- started, {instance} ---").into_bytes();
+            News::Lines(vec![Piece { bytes, has_end: true }])
+        }
         Output::NoneYet(why) => News::NoneYet(why),
         Output::Problem(why) => News::Problem(why),
     }
@@ -85,7 +111,7 @@ fn news_of(piece: Output) -> News {
 fn stream_of(spec: &ServiceSpec, printing: Printing, args: LogArgs, session: &Session) -> Option<Source> {
     let following = if args.follow { Following::Yes } else { Following::No };
     let stream = session.output.output(spec, args.lines, following)?;
-    Some(Source { name: spec.id.to_string(), printing, from: From::Stream(stream) })
+    Some(Source { name: spec.id.to_string(), printing, from: Origin::Stream(stream) })
 }
 
 /// Reads streams to their end, one after the other. Says whether that went well.
@@ -107,17 +133,23 @@ enum Printing {
     Text { prefix: String },
     /// As objects that name the service.
     Json { service: String },
+    /// As they are, behind this: where it is nothing, not a byte more or less.
+    Raw { prefix: String },
 }
 
 impl Printing {
     fn new(id: &ServiceId, prefix: String, args: LogArgs) -> Self {
-        if args.json { Self::Json { service: id.to_string() } } else { Self::Text { prefix } }
+        match args {
+            LogArgs { json: true, .. } => Self::Json { service: id.to_string() },
+            LogArgs { raw: true, .. } => Self::Raw { prefix },
+            LogArgs { .. } => Self::Text { prefix },
+        }
     }
 
     /// What stands before sentences about the log.
     fn prefix(&self) -> &str {
         match self {
-            Self::Text { prefix } => prefix,
+            Self::Text { prefix } | Self::Raw { prefix } => prefix,
             // They are for people, on standard error, and name the service themselves.
             Self::Json { .. } => "",
         }
@@ -125,7 +157,7 @@ impl Printing {
 
     fn put_before(&mut self, text: String) {
         match self {
-            Self::Text { prefix } => *prefix = text,
+            Self::Text { prefix } | Self::Raw { prefix } => *prefix = text,
             Self::Json { .. } => {}
         }
     }
@@ -133,6 +165,9 @@ impl Printing {
 
 /// The log of one service.
 pub(super) async fn of_one(id: &ServiceId, args: LogArgs, session: &Session, face: &mut Face) -> Ended {
+    if is_refused(args, face) {
+        return Ok(Exit::Usage);
+    }
     let Some(spec) = session.registry.service(id.as_str()) else { return Ok(Exit::Usage) };
     if let Some(stream) = stream_of(spec, Printing::new(&spec.id, String::new(), args), args, session) {
         if args.follow {
@@ -149,7 +184,7 @@ pub(super) async fn of_one(id: &ServiceId, args: LogArgs, session: &Session, fac
     if !has_log {
         face.out.error(&format!("No log yet: {}", path.display()));
     }
-    match print_last(path, Printing::new(id, String::new(), args), args.lines, face) {
+    match print_last(path, Printing::new(id, String::new(), args), args, face) {
         Some(source) => follow(vec![source], args, face).await,
         None => Ok(Exit::Failed),
     }
@@ -157,6 +192,9 @@ pub(super) async fn of_one(id: &ServiceId, args: LogArgs, session: &Session, fac
 
 /// The logs of all services that have one, each line behind its service's name (A71).
 pub(super) async fn all(args: LogArgs, session: &Session, face: &mut Face) -> Ended {
+    if is_refused(args, face) {
+        return Ok(Exit::Usage);
+    }
     let mut streams = Vec::new();
     let mut files = Vec::new();
     for spec in &session.registry.services {
@@ -183,7 +221,7 @@ pub(super) async fn all(args: LogArgs, session: &Session, face: &mut Face) -> En
     let n_files = files.len();
     let mut sources: Vec<Source> = files
         .into_iter()
-        .filter_map(|(id, path)| print_last(path, Printing::new(id, prefix(id.as_str()), args), args.lines, face))
+        .filter_map(|(id, path)| print_last(path, Printing::new(id, prefix(id.as_str()), args), args, face))
         .collect();
     let mut is_complete = sources.len() == n_files;
     if args.follow {
@@ -193,6 +231,16 @@ pub(super) async fn all(args: LogArgs, session: &Session, face: &mut Face) -> En
     }
     let ended = follow(sources, args, face).await?;
     Ok(if is_complete { ended } else { Exit::Failed })
+}
+
+/// Whether a service's bytes would reach a terminal as they are, which has then been refused. Whoever wants even that says so by `| cat`.
+fn is_refused(args: LogArgs, face: &mut Face) -> bool {
+    let is_refused = args.raw && face.out.is_terminal();
+    if is_refused {
+        face.out.error("--raw is not for a terminal, which would obey what the service printed");
+        face.out.error("  Send it to a file or a program; | cat sends it to this terminal all the same");
+    }
+    is_refused
 }
 
 /// Where the log is, when it is no file of ours.
@@ -210,12 +258,14 @@ fn elsewhere(spec: &ServiceSpec) -> Option<String> {
 }
 
 /// Prints the last lines of a log. `None` when it cannot be read, which has then been said.
-fn print_last(path: PathBuf, printing: Printing, n_lines: usize, face: &mut Face) -> Option<Source> {
-    match Follower::with_tail(&path, n_lines) {
+fn print_last(path: PathBuf, printing: Printing, args: LogArgs, face: &mut Face) -> Option<Source> {
+    match Follower::with_tail(&path, args.lines) {
         Ok((lines, follower)) => {
-            let lines: Vec<Vec<u8>> = lines.into_iter().map(|line| line.bytes).collect();
+            // Whoever follows gets a line that has no end yet when it has one.
+            let lines = if args.follow { Ok(lines) } else { logs::tail(&path, args.lines) };
+            let lines: Vec<Piece> = lines.unwrap_or_default().into_iter().map(Piece::from).collect();
             print(&printing, &lines, face);
-            Some(Source { name: path.display().to_string(), printing, from: From::File(follower) })
+            Some(Source { name: path.display().to_string(), printing, from: Origin::File(follower) })
         }
         Err(error) => {
             face.out.error(&unreadable(&path.display(), &error));
@@ -224,16 +274,28 @@ fn print_last(path: PathBuf, printing: Printing, n_lines: usize, face: &mut Face
     }
 }
 
-fn print(printing: &Printing, lines: &[Vec<u8>], face: &mut Face) {
+fn print(printing: &Printing, lines: &[Piece], face: &mut Face) {
     match printing {
         Printing::Text { prefix } => {
-            let text = |line: &Vec<u8>| Line::result(format!("{prefix}{}", sanitize(line, Tabs::Keep)));
+            let text = |line: &Piece| Line::result(format!("{prefix}{}", sanitize(&line.bytes, Tabs::Keep)));
             face.out.lines(&lines.iter().map(text).collect::<Vec<Line>>());
         }
         Printing::Json { service } => {
             for line in lines {
-                face.out.json_line(&LogLineReport::new(service, line));
+                face.out.json_line(&LogLineReport::new(service, &line.bytes));
             }
+        }
+        Printing::Raw { prefix } => {
+            let mut bytes = Vec::new();
+            for line in lines {
+                bytes.extend_from_slice(prefix.as_bytes());
+                bytes.extend_from_slice(&line.bytes);
+                // Lines of several services stand below each other, whoever did not end his.
+                if line.has_end || !prefix.is_empty() {
+                    bytes.push(b'\n');
+                }
+            }
+            face.out.raw(&bytes);
         }
     }
 }
@@ -269,7 +331,10 @@ async fn follow(mut sources: Vec<Source>, args: LogArgs, face: &mut Face) -> End
             (news, index, _) = any => Heard::News(index, news),
         };
         match heard {
-            Heard::Interrupt => return Ok(Exit::Done),
+            Heard::Interrupt => {
+                sources.iter_mut().for_each(|source| source.show_unfinished(face));
+                return Ok(Exit::Done);
+            }
             Heard::News(index, None) => {
                 sources.remove(index);
                 if sources.is_empty() {

@@ -81,12 +81,12 @@ enum Aside {
 
 /// Starts `supervise` in the background after something was started, unless one runs or it is switched off. What was started runs
 /// without it too, so a failure changes no result.
-fn look_after(session: &Session, aside: Aside, face: &mut Face) {
+async fn look_after(session: &Session, aside: Aside, face: &mut Face) {
     let is_wanted = |service: &Arc<ServiceSnapshot>| service.intent == Some(Intent::Up) || service.state.is_alive();
     if !session.handle.snapshot().services.iter().any(is_wanted) {
         return;
     }
-    match session.background.ensure() {
+    match session.background.ensure().await {
         Ok(Ensured::StartedForTheFirstTime) if aside == Aside::Told => {
             face.out.error(&super::looked_after_note(face.program));
         }

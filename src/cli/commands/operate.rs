@@ -62,7 +62,7 @@ pub(super) async fn run(task: Task<'_>, session: &Session, face: &mut Face) -> E
                 | Verb::Restart
                 | Verb::RestartWithDependents => {
                     let aside = if task.act.json { Aside::Silent } else { Aside::Told };
-                    super::look_after(session, aside, face);
+                    super::look_after(session, aside, face).await;
                 }
                 Verb::Stop | Verb::StopForced { .. } => {}
             }

@@ -2,6 +2,7 @@
 
 use crate::engine::operation::{Plan, Progress, Refusal, Request, Targets, Verb};
 use crate::model::{Actor, ServiceId, StopHow};
+use crate::report::{left_alone, nothing_to_do};
 use crate::tui::action::Action;
 use crate::tui::commands::{command_line, request_of};
 use crate::tui::effect::Effect;
@@ -44,7 +45,8 @@ pub(super) fn planned(
     match result {
         Ok(plan) if plan.steps.is_empty() => {
             let left_out = plan.refused.iter().map(|(_, why)| text::clean(&why.to_string()).into_owned());
-            let lines = std::iter::once("There is nothing to do.".to_owned()).chain(left_out).collect();
+            let beside = left_alone(&plan, &state.snapshot);
+            let lines = std::iter::once(nothing_to_do(request.verb).to_owned()).chain(left_out).chain(beside).collect();
             message(state, title_of(&request), lines);
             Vec::new()
         }

@@ -2,7 +2,7 @@
 
 use super::{memory, startup};
 use crate::support::campaign::rounds;
-use crate::support::home::{Home, kill, wait_until};
+use crate::support::home::{Home, is_alive, kill, wait_until};
 
 /// The processes that have ended and that nobody waited for, of a parent.
 fn zombies(parent: u32) -> usize {
@@ -35,6 +35,23 @@ fn many_short_lived_grandchildren_leave_no_zombie_and_cost_their_shim_nothing() 
     wait_until("every one was waited for", || zombies(shim) == 0);
     let after = memory(shim, "VmRSS");
     assert!(after < before + 512 * 1024 && after < 4 << 20, "{before} bytes grew to {after}");
+    home.assert_all_can_be_stopped();
+}
+
+#[test]
+fn a_process_that_left_the_group_of_its_service_is_named_and_goes_with_it() {
+    let home = Home::empty();
+    let daemon = home.path("daemon");
+    home.write(&home.section("a", &[], &["--spawn-child", "--daemonize", &daemon.display().to_string()], ""));
+    home.must("services start a");
+    wait_until("there is a daemon", || daemon.exists());
+    let pid = std::fs::read_to_string(&daemon).unwrap();
+    wait_until("nobody else is its parent", || {
+        home.must("services status a").contains(&format!("(PID {}) left its process group", pid.trim()))
+    });
+    home.must("services stop a");
+    assert!(!is_alive(pid.trim().parse().unwrap()));
+    assert!(!home.must("services status a").contains("process group"));
     home.assert_all_can_be_stopped();
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
 use crate::support::campaign::rounds;
-use crate::support::home::{Home, wait_until};
+use crate::support::home::{Home, kill, wait_until};
 use crate::support::terminal::Terminal;
 
 /// What a terminal would obey, each with a word that shows where it went. No program of ours sends any of these by itself.
@@ -109,6 +109,51 @@ fn no_log_reaches_the_terminal_as_it_is() {
     console.ended();
     assert_harmless("the console", &console.bytes());
     console.assert_handed_back();
+    home.assert_all_can_be_stopped();
+}
+
+#[test]
+fn what_a_service_printed_comes_unchanged_when_that_is_asked_for_and_never_to_a_terminal() {
+    let home = Home::empty();
+    let file = hostile_file(&home);
+    // The end of the last line is still to come.
+    let says = format!("cat {}; printf 'last words'", file.display());
+    home.write(&home.section("a", &[], &["--run-sh", &says], ""));
+    home.must("services start a");
+    let raw = || std::fs::read(home.layout().logs().join("a.log")).unwrap_or_default();
+    wait_until("all is said", || raw().ends_with(b"last words"));
+    for line in ["services logs a --lines 100 --raw", "platform logs a --lines 100 --raw"] {
+        let piped = home.types(line);
+        assert!(piped.status.success());
+        assert!(piped.stdout == raw(), "{line}: {} bytes instead of {}", piped.stdout.len(), raw().len());
+        let mut terminal = Terminal::command(&home, line);
+        assert_eq!(terminal.ended(), 2);
+        assert_harmless(line, &terminal.all_bytes());
+        assert!(terminal.text().contains("--raw is not for a terminal"), "{}", terminal.text());
+    }
+    // What comes while it is followed is unchanged too, to its end.
+    let mut following = home.command("services logs a --lines 100 --raw --follow").spawn().unwrap();
+    let mut read = Vec::new();
+    let mut out = following.stdout.take().unwrap();
+    let complete = raw().len() - "last words".len();
+    let mut buffer = vec![0; 64 * 1024];
+    while read.len() < complete {
+        let n = out.read(&mut buffer).unwrap();
+        assert!(n > 0, "it ended after {} bytes", read.len());
+        read.extend_from_slice(&buffer[..n]);
+    }
+    kill("-INT", following.id());
+    out.read_to_end(&mut read).unwrap();
+    assert!(following.wait().unwrap().success());
+    assert!(read == raw(), "{} bytes instead of {}", read.len(), raw().len());
+    // Without a name, each line stands behind its service.
+    let all = home.types("platform logs --lines 100 --raw").stdout;
+    assert!(all.starts_with(b"a | ---") && all.ends_with(b"a | last words\n") && all.contains(&0x1b));
+    // Nothing of that without asking, but the last words too.
+    let shown = home.types("services logs a --lines 100").stdout;
+    assert_plain("without --raw", &shown);
+    assert!(shown.ends_with(b"last words\n"));
+    assert_eq!(home.types("services logs a --raw --json").status.code(), Some(2));
     home.assert_all_can_be_stopped();
 }
 

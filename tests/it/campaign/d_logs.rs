@@ -101,6 +101,78 @@ fn a_disk_that_stays_full_blocks_no_service_and_what_was_dropped_is_counted() {
     });
 }
 
+/// A disk of its own that is full to its last byte by what a service that may wait has said, and goes on to say.
+fn full_and_waiting(home: &Home, startup: &str) {
+    let logs = home.layout().logs();
+    small_disk(&logs, 256);
+    let done = home.path("done").display().to_string();
+    let flood = ["--flood", "20000", "--ready-file", &done];
+    home.write(&home.section("a", &[], &flood, &format!("log_on_full = \"block\"\n{startup}")));
+    home.must("services start a");
+    let available = || rustix::fs::statvfs(&logs).unwrap().f_bavail;
+    wait_until("the disk is full", || available() == 0);
+}
+
+/// Processor time in ticks, and how often it slept and was woken.
+fn effort(pid: u32) -> (u64, u64) {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let woken = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+    let ticks = |at: usize| fields[at].parse::<u64>().unwrap();
+    (ticks(11) + ticks(12), woken.trim().parse().unwrap())
+}
+
+#[test]
+fn a_service_that_may_wait_for_a_full_disk_loses_no_line_however_long_that_takes() {
+    in_own_world(own_path!(), || {
+        let home = Home::empty();
+        full_and_waiting(&home, "");
+        let shim = home.shim("a");
+        let (begun, before) = (Instant::now(), effort(shim));
+        // Longer than anything is kept that may be dropped.
+        wait_until("a good while has passed", || begun.elapsed() > Duration::from_secs(7));
+        let after = effort(shim);
+        assert!(!home.path("done").exists(), "it was not held up");
+        assert!(after.0 - before.0 <= 20 && after.1 - before.1 <= 60, "the shim is busy: {before:?}, {after:?}");
+        let status = home.must("services status a");
+        assert!(status.contains("the disk of its log is full"), "{status}");
+        let larger = Command::new("mount").args(["-o", "remount,size=8m"]).arg(home.layout().logs()).status().unwrap();
+        assert!(larger.success());
+        wait_until("it goes on to its end", || home.path("done").exists());
+        let log = || home.log("a").split_inclusive('\n').filter(|line| !line.starts_with("---")).collect::<String>();
+        let expected: String = (0..20_000).map(line).collect();
+        wait_until("everything is in the log", || log() == expected);
+        assert_eq!(home.record("a").expect("a record").dropped_bytes, 0);
+        assert!(!home.must("services status a").contains("disk"));
+        home.assert_all_can_be_stopped();
+    });
+}
+
+#[test]
+fn a_service_that_waits_for_a_full_disk_can_be_stopped_and_is_restarted_when_it_dies() {
+    in_own_world(own_path!(), || {
+        let home = Home::empty();
+        let more = "stop_timeout = 2\nrestart_on_failure = true\nmax_restarts = 3\n";
+        full_and_waiting(&home, &startup("a", more));
+        let before = home.living("a");
+        kill("-9", before[0]);
+        wait_until("another one", || home.living("a").first().is_some_and(|now| *now != before[0]));
+        let begun = Instant::now();
+        home.must("services stop a");
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+        assert!(home.living("a").is_empty());
+        // What nobody holds any more is counted.
+        let status = home.must("services status a");
+        assert!(status.contains("bytes of output were dropped"), "{status}");
+        home.must("services start a");
+        let begun = Instant::now();
+        home.must("services stop a --force");
+        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        home.assert_all_can_be_stopped();
+    });
+}
+
 #[test]
 fn output_without_line_ends_costs_a_shim_no_memory_and_is_shown_at_once() {
     let home = Home::empty();

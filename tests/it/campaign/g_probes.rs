@@ -8,7 +8,47 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::campaign::rounds;
-use crate::support::home::Home;
+use crate::support::home::{Home, wait_until};
+use crate::support::terminal::Terminal;
+
+#[test]
+fn the_holder_of_the_port_of_a_service_that_only_seems_well_is_named_in_the_console_and_by_commands() {
+    let home = Home::empty();
+    let [stolen, own] = provisioning::host::free_ports().unwrap();
+    let check = |name: &str, port: u16| {
+        format!("[services.{name}.health_check]\ntype = \"tcp\"\n[services.{name}.health_check.tcp]\nport = {port}\n")
+    };
+    let daemon = format!("setsid -f {} --port {own}", crate::support::program::service().display());
+    let registry = home.section("stolen", &[], &[], &check("stolen", stolen))
+        + &home.section("own", &[], &["--run-sh", &daemon], &check("own", own));
+    home.write(&registry);
+    let mut start = home.command("services start stolen").spawn().unwrap();
+    wait_until("it runs", || !home.living("stolen").is_empty());
+    // Somebody else begins to listen where it should.
+    let thief = TcpListener::bind(("127.0.0.1", stolen)).unwrap();
+    assert!(start.wait().unwrap().success());
+    // A child that put itself into the background listens for its service.
+    home.must("services start own");
+    let status = home.must("services status own");
+    assert!(!status.contains("already in use"), "its own child is no stranger: {status}");
+    let me = std::process::id();
+    let status = home.must("services status stolen");
+    assert!(status.contains(&format!("PID {me}")), "{status}");
+    let mut console = Terminal::open(&home, env!("CARGO_BIN_EXE_provisioning-tui"), "", (160, 40), &[]);
+    console.wait_for("Services");
+    console.wait_for(&format!("port {stolen} is held by"));
+    console.press("j");
+    // In the row that tells what it is asked at.
+    console.wait("the other one, asked", || {
+        let text = console.text();
+        text.contains(&format!("localhost:{own}")) && text.contains("running, healthy")
+    });
+    assert!(!console.text().contains("is held by"), "{}", console.text());
+    console.press("\u{3}");
+    console.ended();
+    drop(thief);
+    home.assert_all_can_be_stopped();
+}
 
 /// How an endpoint answers, by the path that is asked, and whether that counts as healthy within a second.
 const WAYS: [(&str, bool); 14] = [
@@ -179,7 +219,7 @@ fn a_command_that_misbehaves_as_a_check_is_ended_in_time_with_all_that_it_began(
     }
     for pid in std::fs::read_to_string(left).unwrap().lines() {
         let pid: u32 = pid.parse().unwrap();
-        crate::support::home::wait_until("what a check began is over", || !crate::support::home::is_alive(pid));
+        wait_until("what a check began is over", || !crate::support::home::is_alive(pid));
     }
     home.assert_all_can_be_stopped();
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use provisioning::backends::binary::{BinaryBackend, Settings, ShimProgram};
 use provisioning::engine::ports::{Backend as _, BackendError, StopError};
 use provisioning::model::{
-    BinarySpec, Category, Check, Deployment, HealthCheck, Launch, Observed, Presence, RestartOnFailure, Secret,
+    BinarySpec, Category, Check, Deployment, HealthCheck, Launch, Observed, OnFull, Presence, RestartOnFailure, Secret,
     ServiceId, ServiceKind, ServiceSpec, StartHow, Startup, StopHow,
 };
 use provisioning::store::handover::Rotation;
@@ -210,6 +210,7 @@ pub(crate) fn program(name: &str, binary_path: PathBuf, arguments: &[&str]) -> S
             env: [("TEST_SECRET".to_owned(), Secret::new("hunter2"))].into(),
             env_file: None,
             stop_signal: 15,
+            log_on_full: OnFull::Drop,
         }),
         health_check: HealthCheck {
             check: Check::None,

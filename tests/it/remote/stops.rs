@@ -56,6 +56,27 @@ fn everything_stops_and_restarts_around_it() {
 }
 
 #[test]
+fn a_stop_of_everything_that_has_nothing_to_stop_names_what_runs_elsewhere() {
+    let server = Server::plain(|_| Reply::Status(200));
+    let endpoint = server.url("/");
+    let home = home_with(&[service("web", &[])], &[("auth", &Remote::at(endpoint.clone()))]);
+    for line in ["platform stop", "platform stop --dry-run"] {
+        let told = home.must(line);
+        assert_eq!(told.matches("auth").count(), 1, "{told}");
+        assert!(told.contains(&format!("auth is left alone: it runs at {endpoint}")), "{told}");
+    }
+    // Whether it answers or not, it is not ours.
+    drop(server);
+    for line in ["platform stop", "platform stop --dry-run", "platform restart"] {
+        let told = home.must(line);
+        assert!(
+            told.contains("no services are running\nLeft alone, since it runs elsewhere: auth\n"),
+            "{line}: {told}"
+        );
+    }
+}
+
+#[test]
 fn what_needs_something_that_cannot_be_reached_is_not_started() {
     let server = Server::plain(|_| Reply::Status(200));
     let (endpoint, address) = (server.url("/"), server.address);

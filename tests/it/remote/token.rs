@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use super::server::{Reply, Server};
 use super::{Remote, TOKEN, fails, header, home, said, write};
@@ -64,6 +64,44 @@ fn a_token_of_which_others_could_know_is_never_sent() {
     fs::remove_file(it.token()).unwrap();
     write(&it.token(), TOKEN, 0o600);
     it.home.must("services start auth");
+}
+
+/// The same command without the privileges that let the superuser look into every process.
+fn like_anybody(command: &Command) -> Command {
+    if !rustix::process::geteuid().is_root() {
+        let mut same = Command::new(command.get_program());
+        same.args(command.get_args());
+        return like(command, same);
+    }
+    let mut stripped = Command::new("setpriv");
+    stripped.args(["--bounding-set=-all", "--inh-caps=-all"]).arg(command.get_program()).args(command.get_args());
+    like(command, stripped)
+}
+
+fn like(command: &Command, mut other: Command) -> Command {
+    other.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    other.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    other
+}
+
+#[test]
+fn a_leader_that_hides_its_memory_because_of_a_token_is_still_known_and_can_be_ended() {
+    let it = Fixture::new(guarded(TOKEN));
+    write(&it.token(), TOKEN, 0o600);
+    let mut supervise = like_anybody(&it.home.command("supervise --stay")).spawn().unwrap();
+    wait_until("it asks with its token", || !it.server.requests().is_empty());
+    let types = |line: &str| like_anybody(&it.home.command(line)).output().unwrap();
+    // Nobody sees what it has open, and so what it may hold.
+    let mut look = Command::new("readlink");
+    look.arg(format!("/proc/{}/fd/0", supervise.id()));
+    let looked = like_anybody(&look).output().unwrap();
+    assert!(!looked.status.success(), "{}", said(&looked));
+    let status: serde_json::Value = serde_json::from_slice(&types("supervise status --json").stdout).unwrap();
+    assert_eq!(status["pid"], supervise.id(), "{status}");
+    assert_eq!(status["leader"]["kind"], "supervise", "{status}");
+    let stopped = types("supervise stop");
+    assert!(stopped.status.success(), "{}", said(&stopped));
+    supervise.wait().unwrap();
 }
 
 #[test]

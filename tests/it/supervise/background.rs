@@ -41,6 +41,17 @@ fn the_first_start_starts_it_says_so_once_and_holds_nobody_up() {
 }
 
 #[test]
+fn whoever_asks_after_the_first_start_who_looks_after_the_services_is_told() {
+    for _ in 0..5 {
+        let home = home();
+        must(&home, "services start a");
+        let (out, _) = must(&home, "supervise status");
+        assert!(out.contains("supervise"), "{out}");
+        home.must("supervise stop");
+    }
+}
+
+#[test]
 fn it_has_nothing_of_the_one_who_started_it() {
     let home = home();
     // A shell that left a descriptor open, as `exec 9>file` does, and that ignores hang-ups, as `nohup` does.

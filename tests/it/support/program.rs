@@ -14,8 +14,9 @@ pub(crate) fn service() -> PathBuf {
 pub(crate) fn compiled(name: &str, options: &[&str]) -> PathBuf {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/service.rs");
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    // Aside first: another test binary may be executing, or building, the same file.
-    let aside = target.with_file_name(format!("{name}.{}", std::process::id()));
+    // Aside first: another test binary may be executing, or building, the same file; one in a world of its own may even have our PID.
+    let own = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("directory");
+    let aside = own.path().join(name);
     let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let built = Command::new(compiler)
         .args(["--edition", "2024", "-C", "opt-level=1", "-C", "debuginfo=0"])

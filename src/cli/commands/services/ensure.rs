@@ -52,7 +52,7 @@ pub(in crate::cli) async fn ensure(
 ) -> Result<(Exit, EnsureReport), EngineGone> {
     let ended = begin(operation, telling, session, face).await?;
     if ended.1.start.is_some() {
-        look_after(session, if telling == Telling::Silent { Aside::Silent } else { Aside::Told }, face);
+        look_after(session, if telling == Telling::Silent { Aside::Silent } else { Aside::Told }, face).await;
     }
     Ok(ended)
 }
