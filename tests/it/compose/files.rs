@@ -62,7 +62,7 @@ async fn the_project_of_a_moved_file_stays_the_same_so_that_its_containers_are_s
 async fn a_project_in_which_nothing_was_ever_made_is_not_kept() {
     let Some(mut it) = Fixture::new(GOOD) else { return };
     it.compose_spec().project_name = None;
-    it.write("  app:\n    build: .\n");
+    it.write("  app:\n    build: .\n    network_mode: none\n");
     it.start().await.expect_err("there is no image");
     let directory = it.home.path().join(&it.name);
     fs::create_dir(&directory).expect("directory");
