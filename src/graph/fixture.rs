@@ -1,61 +1,25 @@
 //! Registries for tests of graphs and plans.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::model::{
-    AutoSupervise, BinarySpec, Category, Check, Deployment, HealthCheck, OnFull, Registry, RegistrySource,
-    RestartOnFailure, ServiceId, ServiceKind, ServiceSpec, Startup,
-};
+use crate::model::{Check, Registry, RestartOnFailure, ServiceId, ServiceSpec};
+use crate::testkit::builders;
+pub(crate) use crate::testkit::builders::id;
 
-/// A valid name.
-pub(crate) fn id(name: &str) -> ServiceId {
-    ServiceId::new(name).unwrap()
+/// A service that only its place in the graph, and whether it is checked, matter of.
+pub(crate) fn service(name: &str, dependencies: &[&str]) -> ServiceSpec {
+    let mut spec = builders::service(name, &dependencies.join(" "));
+    spec.health_check.check = Check::Tcp { host: "localhost".to_owned(), port: 1 };
+    spec.startup.start_timeout = Duration::from_secs(60);
+    spec.startup.restart_on_failure = RestartOnFailure::UpTo { max_restarts: 5 };
+    spec
 }
 
 /// Valid names.
 pub(crate) fn ids(names: &[&str]) -> Vec<ServiceId> {
     names.iter().map(|name| id(name)).collect()
-}
-
-/// A service that only its place in the graph matters of.
-pub(crate) fn service(name: &str, dependencies: &[&str]) -> ServiceSpec {
-    ServiceSpec {
-        id: id(name),
-        kind: ServiceKind::Platform,
-        category: Category::Api,
-        description: String::new(),
-        required_for: Vec::new(),
-        dependencies: ids(dependencies),
-        conflicts: Vec::new(),
-        deployment: Deployment::Binary(BinarySpec {
-            binary_path: PathBuf::from("/bin/true"),
-            args: Vec::new(),
-            working_dir: None,
-            env: BTreeMap::new(),
-            env_file: None,
-            stop_signal: 15,
-            log_on_full: OnFull::Drop,
-        }),
-        health_check: HealthCheck {
-            check: Check::Tcp { host: "localhost".to_owned(), port: 1 },
-            interval: Duration::from_secs(10),
-            retries: 3,
-            timeout: Duration::from_secs(5),
-            start_interval: None,
-        },
-        startup: Startup {
-            auto_start: false,
-            start_timeout: Duration::from_secs(60),
-            start_order: 100,
-            restart_on_failure: RestartOnFailure::UpTo { max_restarts: 5 },
-            stop_timeout: Duration::from_secs(10),
-        },
-    }
 }
 
 impl ServiceSpec {
@@ -74,13 +38,7 @@ impl ServiceSpec {
 
 /// A registry of these services.
 pub(crate) fn registry(specs: &[ServiceSpec]) -> Registry {
-    Registry {
-        source: RegistrySource::BuiltIn,
-        services: specs.iter().cloned().map(Arc::new).collect(),
-        set_aside: Vec::new(),
-        auto_supervise: AutoSupervise::On,
-        diagnostics: Vec::new(),
-    }
+    builders::registry(specs.iter().cloned())
 }
 
 /// Up to a dozen services with dependencies in every direction: circles, self-dependencies and unregistered names are rare but there.

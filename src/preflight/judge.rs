@@ -260,54 +260,15 @@ fn judge_dependencies(dependencies: &[DependencyFact]) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::judge;
-    use crate::model::{
-        BinarySpec, Category, Check, Deployment, HealthCheck, HostPort, OnFull, RestartOnFailure, ServiceId,
-        ServiceKind, ServiceSpec, Startup,
-    };
+    use crate::model::{HostPort, ServiceId};
     use crate::preflight::{
         CheckKind, Conflict, ConflictKind, DependencyFact, Facts, FileFact, PortFact, PortHolder, Requirement, Verdict,
     };
-    use std::collections::BTreeMap;
-    use std::time::Duration;
-
-    fn spec() -> ServiceSpec {
-        ServiceSpec {
-            id: ServiceId::new("api").unwrap(),
-            kind: ServiceKind::Platform,
-            category: Category::Api,
-            description: String::new(),
-            required_for: Vec::new(),
-            dependencies: Vec::new(),
-            conflicts: Vec::new(),
-            deployment: Deployment::Binary(BinarySpec {
-                binary_path: "/usr/bin/api".into(),
-                args: Vec::new(),
-                working_dir: None,
-                env: BTreeMap::new(),
-                env_file: None,
-                stop_signal: 15,
-                log_on_full: OnFull::Drop,
-            }),
-            health_check: HealthCheck {
-                check: Check::None,
-                interval: Duration::from_secs(10),
-                retries: 3,
-                timeout: Duration::from_secs(5),
-                start_interval: None,
-            },
-            startup: Startup {
-                auto_start: false,
-                start_timeout: Duration::from_secs(30),
-                start_order: 100,
-                restart_on_failure: RestartOnFailure::Never,
-                stop_timeout: Duration::from_secs(10),
-            },
-        }
-    }
+    use crate::testkit::builders::service;
 
     /// The findings as lines: `+` passed, `-` failed, `!` warning, with the remedy behind `=>`.
     fn check(facts: &Facts, expected: &[&str]) {
-        let lines: Vec<String> = judge(&spec(), facts)
+        let lines: Vec<String> = judge(&service("api", ""), facts)
             .into_iter()
             .map(|finding| {
                 let mark = match finding.verdict {
@@ -502,7 +463,8 @@ mod tests {
             conflicts: vec![Conflict { name: "x".into(), kind: ConflictKind::SystemdUnit }],
             dependencies: vec![DependencyFact { id: ServiceId::new("db").unwrap(), problem: Some("gone".into()) }],
         };
-        let kinds: Vec<CheckKind> = judge(&spec(), &facts).into_iter().map(|finding| finding.check).collect();
+        let kinds: Vec<CheckKind> =
+            judge(&service("api", ""), &facts).into_iter().map(|finding| finding.check).collect();
         assert!(kinds.is_sorted(), "{kinds:?}");
         assert_eq!(kinds.len(), 4);
     }

@@ -1,26 +1,22 @@
 //! The seven services of B10, in the state of O1 and O2, built by hand: what reports and views are tested with.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::engine::handle::Checked;
 use crate::model::{
-    AutoSupervise, BinarySpec, Category, Check, Deployment, DockerSpec, Health, HealthCheck, HealthHistory, Instance,
-    Intent, OnFull, ProbeOutcome, ProbeReport, ProbeVerdict, ProcessIdentity, Registry, RegistrySource,
-    RestartOnFailure, Role, ServiceId, ServiceKind, ServiceSnapshot, ServiceSpec, ServiceState, Snapshot, Startup,
+    AutoSupervise, Category, Check, Deployment, DockerSpec, Health, HealthHistory, Instance, Intent, ProbeOutcome,
+    ProbeReport, ProbeVerdict, ProcessIdentity, Registry, RegistrySource, Role, ServiceId, ServiceKind,
+    ServiceSnapshot, ServiceSpec, ServiceState, Snapshot,
 };
+use crate::testkit::builders;
+pub use crate::testkit::builders::id;
 
 /// The moment at which reports on [`b10`] are made: orchestrator has then been up for 3600 s.
 pub fn noon() -> Instant {
     static START: OnceLock<Instant> = OnceLock::new();
     *START.get_or_init(Instant::now) + Duration::from_secs(3600)
-}
-
-/// A checked name.
-pub fn id(name: &str) -> ServiceId {
-    ServiceId::new(name).unwrap()
 }
 
 /// A process of this fixture.
@@ -74,38 +70,15 @@ fn spec(
     start_order: i64,
     dependencies: &[&str],
 ) -> ServiceSpec {
-    ServiceSpec {
-        id: id(name),
-        kind,
-        category,
-        description: format!("The {name} of the fixture"),
-        required_for: Vec::new(),
-        dependencies: dependencies.iter().map(|name| id(name)).collect(),
-        conflicts: Vec::new(),
-        deployment: Deployment::Binary(BinarySpec {
-            binary_path: PathBuf::from(format!("/Users/user/.provisioning/bin/provisioning-{name}")),
-            args: Vec::new(),
-            working_dir: None,
-            env: BTreeMap::new(),
-            env_file: None,
-            stop_signal: 15,
-            log_on_full: OnFull::Drop,
-        }),
-        health_check: HealthCheck {
-            check,
-            interval: Duration::from_secs(10),
-            retries: 3,
-            timeout: Duration::from_secs(5),
-            start_interval: None,
-        },
-        startup: Startup {
-            auto_start: false,
-            start_timeout: Duration::from_secs(30),
-            start_order,
-            restart_on_failure: RestartOnFailure::Never,
-            stop_timeout: Duration::from_secs(10),
-        },
+    let mut spec = builders::service(name, &dependencies.join(" "));
+    (spec.kind, spec.category) = (kind, category);
+    spec.description = format!("The {name} of the fixture");
+    if let Deployment::Binary(binary) = &mut spec.deployment {
+        binary.binary_path = PathBuf::from(format!("/Users/user/.provisioning/bin/provisioning-{name}"));
     }
+    spec.health_check.check = check;
+    spec.startup.start_order = start_order;
+    spec
 }
 
 /// O1's moment: orchestrator, control-center and mcp-server run and are healthy, the others are stopped.
