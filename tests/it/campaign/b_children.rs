@@ -56,6 +56,36 @@ fn a_process_that_left_the_group_of_its_service_is_named_and_goes_with_it() {
 }
 
 #[test]
+fn a_forced_stop_of_services_that_fork_detach_or_ignore_it_leaves_none_alive() {
+    let home = Home::empty();
+    let stubborn = "trap '' TERM HUP INT; (trap '' TERM; while :; do sleep 0.5; done) & while :; do sleep 0.5; done";
+    let n_services = rounds(20, 100);
+    let registry: String = (0..n_services)
+        .map(|n| {
+            let name = format!("s{n}");
+            let daemon = home.path(&format!("daemon{n}")).display().to_string();
+            let kinds: [&[&str]; 5] = [
+                &["--end-on-term"],
+                &["--spawn-child"],
+                &["--daemonize", &daemon],
+                &["--run-sh", stubborn],
+                &["--spawn-child", "--daemonize", &daemon, "--run-sh", stubborn],
+            ];
+            let more = format!("[services.{name}.startup]\nauto_start = true\nstop_timeout = 5\n");
+            home.section(&name, &[], kinds[usize::try_from(n).unwrap() % kinds.len()], &more)
+        })
+        .collect();
+    home.write(&registry);
+    home.must("platform start");
+    wait_until("all are there", || (0..n_services).all(|n| !home.living(&format!("s{n}")).is_empty()));
+    assert!(home.strays().len() > usize::try_from(2 * n_services).unwrap(), "a shim and a process for each, at least");
+    let said = home.must("platform stop --force");
+    assert!(said.contains(&format!("{n_services} stopped, 0 not running, 0 failed")), "{said}");
+    assert_eq!(home.strays(), [] as [u32; 0]);
+    home.assert_files_whole();
+}
+
+#[test]
 fn one_that_crashes_for_ever_is_tried_as_often_as_allowed_with_growing_pauses() {
     let home = Home::empty();
     let restarts = rounds(2, 4);
