@@ -40,7 +40,7 @@ struct Shot {
     shows: fn(&vt100::Screen) -> bool,
 }
 
-const SHOTS: [Shot; 2] = [
+const SHOTS: [Shot; 4] = [
     Shot {
         name: "demo-80x24",
         columns: 80,
@@ -57,6 +57,22 @@ const SHOTS: [Shot; 2] = [
         keys: "jjj",
         fact: "gitea is selected and has, or had, its bad spell: whoever leads may have restarted it by then",
         shows: |screen| row_shows(screen, "gitea", |row| row.contains('\u{274c}') || row.contains('\u{2717}')),
+    },
+    Shot {
+        name: "log-search-120x40",
+        columns: 120,
+        rows: 40,
+        keys: "4z/workflow\r",
+        fact: "the log is as large as it goes, and what is looked for stands out in it",
+        shows: |screen| row_shows(screen, "/workflow", |row| row.contains("9 lines")),
+    },
+    Shot {
+        name: "light-120x40",
+        columns: 120,
+        rows: 40,
+        keys: "Tj\r",
+        fact: "another theme is on, and everything runs with some history behind it",
+        shows: |screen| row_shows(screen, "api-gateway", |row| row.contains("running") && n_bars(row) >= 6),
     },
 ];
 
