@@ -9,14 +9,14 @@ pub(crate) const UPTIME: usize = 7;
 const HEALTH: usize = 2;
 pub(crate) const LATENCY: usize = 6;
 const CATEGORY: usize = 14;
-/// The longest name of a mode that is not cut, `kubernetes`.
+/// Where there is no room for the longest name of a mode, as much as `kubernetes` takes.
 const MODE: usize = 10;
 pub(crate) const CPU: usize = 6;
 pub(crate) const MEMORY: usize = 8;
 /// A sparkline that says something.
 const FEW: usize = 7;
 /// A sparkline that says more than the mode beside it.
-const SOME: usize = 16;
+const SOME: usize = 12;
 /// Cursor, icon and the spaces between all columns but name and sparkline.
 const FIXED: usize = 1 + 2 + 1 + 1 + STATE + 1 + UPTIME + 1 + HEALTH + 1 + LATENCY;
 
@@ -64,8 +64,8 @@ impl Columns {
             room -= if fits { width } else { 0 };
             fits
         };
-        let longest_mode = wanted.longest_mode.min(MODE);
-        let mode = if take(longest_mode + 1, SOME) { longest_mode } else { 0 };
+        let widths = [wanted.longest_mode, wanted.longest_mode.min(MODE)];
+        let mode = widths.into_iter().find(|mode| take(mode + 1, SOME)).unwrap_or(0);
         let has_usage = wanted.has_usage && mode > 0 && take(CPU + 1 + MEMORY + 1, FEW);
         // The sparkline comes with a space before it.
         let spark = if room >= 5 { (room - 1).min(24) } else { 0 };
@@ -100,6 +100,8 @@ mod tests {
         let columns = fit(78, 6, true, true);
         assert_eq!((columns.mode, columns.has_usage, columns.spark), (6, true, FEW));
         let columns = fit(78, 14, true, true);
+        assert_eq!((columns.mode, columns.has_usage), (14, false));
+        let columns = fit(72, 14, true, true);
         assert_eq!((columns.mode, columns.has_usage), (10, false));
     }
 
