@@ -2,9 +2,8 @@
 
 use std::io;
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use super::Ended;
+use super::operate::{interrupted, interrupts};
 use crate::cli::args::EventsArgs;
 use crate::cli::exit::Exit;
 use crate::cli::names::resolve;
@@ -31,6 +30,8 @@ pub(in crate::cli) async fn run(args: &EventsArgs, session: &Session, face: &mut
         face.out.lines(&problems);
         return Ok(Exit::Usage);
     }
+    // Before the first line, so that whoever reads it may press Ctrl+C.
+    let mut interrupts = args.follow.then(|| interrupts(face)).flatten();
     let newest = entries.split_off(entries.len().saturating_sub(args.lines));
     print(&newest, args, face);
     if newest.is_empty() && !args.follow && args.lines > 0 {
@@ -39,16 +40,9 @@ pub(in crate::cli) async fn run(args: &EventsArgs, session: &Session, face: &mut
     if !args.follow {
         return Ok(Exit::Done);
     }
-    let mut interrupts = match signal(SignalKind::interrupt()) {
-        Ok(interrupts) => interrupts,
-        Err(error) => {
-            face.out.error(&format!("failed to listen for Ctrl+C: {error}"));
-            return Ok(Exit::Failed);
-        }
-    };
     while !face.out.is_closed() {
         let lines = tokio::select! {
-            _ = interrupts.recv() => return Ok(Exit::Done),
+            () = interrupted(interrupts.as_mut()) => return Ok(Exit::Done),
             lines = follower.next() => lines,
         };
         match lines {

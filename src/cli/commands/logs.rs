@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use futures::FutureExt as _;
 use futures::future::select_all;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 
 use super::Ended;
+use super::operate::{interrupted, interrupts};
 use crate::cli::args::LogArgs;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Face, Session};
@@ -169,9 +170,10 @@ pub(super) async fn of_one(id: &ServiceId, args: LogArgs, session: &Session, fac
         return Ok(Exit::Usage);
     }
     let Some(spec) = session.registry.service(id.as_str()) else { return Ok(Exit::Usage) };
+    let interrupts = interrupts_of(args, face);
     if let Some(stream) = stream_of(spec, Printing::new(&spec.id, String::new(), args), args, session) {
         if args.follow {
-            return follow(vec![stream], args, face).await;
+            return follow(vec![stream], interrupts, args, face).await;
         }
         return Ok(if print_streams(vec![stream], face).await { Exit::Done } else { Exit::Failed });
     }
@@ -185,7 +187,7 @@ pub(super) async fn of_one(id: &ServiceId, args: LogArgs, session: &Session, fac
         face.out.error(&format!("No log yet: {}", path.display()));
     }
     match print_last(path, Printing::new(id, String::new(), args), args, face) {
-        Some(source) => follow(vec![source], args, face).await,
+        Some(source) => follow(vec![source], interrupts, args, face).await,
         None => Ok(Exit::Failed),
     }
 }
@@ -195,6 +197,7 @@ pub(super) async fn all(args: LogArgs, session: &Session, face: &mut Face) -> En
     if is_refused(args, face) {
         return Ok(Exit::Usage);
     }
+    let interrupts = interrupts_of(args, face);
     let mut streams = Vec::new();
     let mut files = Vec::new();
     for spec in &session.registry.services {
@@ -229,8 +232,13 @@ pub(super) async fn all(args: LogArgs, session: &Session, face: &mut Face) -> En
     } else {
         is_complete &= print_streams(streams, face).await;
     }
-    let ended = follow(sources, args, face).await?;
+    let ended = follow(sources, interrupts, args, face).await?;
     Ok(if is_complete { ended } else { Exit::Failed })
+}
+
+/// With `--follow`, one listener for the whole time and before the first line: whoever reads that may press Ctrl+C.
+fn interrupts_of(args: LogArgs, face: &mut Face) -> Option<Signal> {
+    args.follow.then(|| interrupts(face)).flatten()
 }
 
 /// Whether a service's bytes would reach a terminal as they are, which has then been refused. Whoever wants even that says so by `| cat`.
@@ -311,23 +319,15 @@ enum Heard {
 }
 
 /// With `--follow`: prints what comes until Ctrl+C, or until nobody reads (R75).
-async fn follow(mut sources: Vec<Source>, args: LogArgs, face: &mut Face) -> Ended {
+async fn follow(mut sources: Vec<Source>, mut interrupts: Option<Signal>, args: LogArgs, face: &mut Face) -> Ended {
     if !args.follow || sources.is_empty() {
         return Ok(Exit::Done);
     }
-    // One listener for the whole time: a Ctrl+C while lines are printed is not missed.
-    let mut interrupts = match signal(SignalKind::interrupt()) {
-        Ok(interrupts) => interrupts,
-        Err(error) => {
-            face.out.error(&format!("failed to listen for Ctrl+C: {error}"));
-            return Ok(Exit::Failed);
-        }
-    };
     loop {
         // Reading is cancel safe, so those that were not first lose nothing.
         let any = select_all(sources.iter_mut().map(|source| source.next().boxed()));
         let heard = tokio::select! {
-            _ = interrupts.recv() => Heard::Interrupt,
+            () = interrupted(interrupts.as_mut()) => Heard::Interrupt,
             (news, index, _) = any => Heard::News(index, news),
         };
         match heard {
