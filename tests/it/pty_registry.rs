@@ -150,6 +150,14 @@ fn a_bad_save_is_explained_and_the_next_good_one_is_taken() {
     console.type_keys(&mut keys, "\u{1b}");
     console.wait("the panel to close", || !console.text().contains("Registry edited"));
     assert!(!console.text().contains("1 error"), "{}", console.text());
+    // The panel tells of the file; the board follows when the engine has taken it up, and then names what left the registry last.
+    let row_of = |service: &str| {
+        let is_row = |line: &str| {
+            line.contains(&format!(" {service} ")) && (line.contains("running") || line.contains("stopped"))
+        };
+        console.text().lines().position(is_row)
+    };
+    console.wait("the board as the file says", || row_of("old").is_some() && row_of("old") < row_of("web"));
     // It is still on the board, and stops like any other.
     console.type_keys(&mut keys, "Gx");
     console.wait_for("Running 0/1");
