@@ -166,6 +166,10 @@ impl Actor {
                 Heard::Order(Some(order)) => self.obey(order, &policy_of),
                 // A start for nobody was dropped in the moment in which a person joined it.
                 Heard::Task(Ok(Input::LaunchGivenUp)) if self.take_joined() => self.perform(Effect::Launch),
+                // One that gave way to a stop, after which somebody asked for a start again.
+                Heard::Task(Ok(Input::LaunchOvertaken)) if !is_overtaken(&self.ports, &self.spec.id, &self.since) => {
+                    self.perform(Effect::Launch);
+                }
                 Heard::Task(Ok(input)) => {
                     let is_failure = matches!(input, Input::LaunchFailed { .. });
                     if matches!(input, Input::Launched(_)) {

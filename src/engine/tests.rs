@@ -432,6 +432,20 @@ async fn a_stop_that_another_copy_of_the_tool_was_asked_for_keeps_an_earlier_sta
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_start_that_comes_while_an_earlier_one_gives_way_to_a_stop_comes_true() {
+    let world = World::new();
+    world.script("orchestrator", Script { launch_takes: 50 * MS, ..Script::default() });
+    let handle = engine(&world, platform());
+    let _overtaken = handle.begin(request(Verb::Start, "orchestrator")).await.unwrap().unwrap();
+    wait_for_kind(&handle, "orchestrator", StateKind::Starting).await;
+    world.is_stopped_elsewhere("orchestrator").await;
+    tokio::time::sleep(60 * MS).await;
+    assert_eq!(world.n_launches("orchestrator"), 0, "it is giving up");
+    let (_, summary) = operate(&handle, Verb::Start, "orchestrator").await;
+    assert_eq!((summary.started, world.n_launches("orchestrator")), (ids("orchestrator"), 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn health_turns_after_retries_failures_and_comes_back_with_one_success() {
     let world = World::new();
     world.appears("orchestrator").await;

@@ -257,6 +257,8 @@ impl Backend for World {
             let script = self.table().services.entry(spec.id.to_string()).or_default().script.clone();
             tokio::time::sleep(script.launch_takes).await;
             if !is_wanted() {
+                // Giving up takes its time, too.
+                tokio::time::sleep(script.launch_takes).await;
                 return Ok(None);
             }
             let mut table = self.table();

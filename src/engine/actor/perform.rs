@@ -99,12 +99,17 @@ impl Actor {
             }
             // The semaphore is never closed; a launch without a permit would only be a launch too many.
             let _permit = launches.acquire_owned().await;
-            let is_overtaken = || is_overtaken(&ports, &spec.id, &since);
+            // Kept as it was when it was asked: a later start may come before the backend has given up.
+            let was_overtaken = AtomicBool::new(false);
             let is_owed = || ports.store.debt(&spec.id).is_some_and(|debt| debt.is_start());
-            let is_wanted = || !is_overtaken() && (joined.load(Ordering::SeqCst) || is_owed());
+            let is_wanted = || {
+                let is_overtaken = is_overtaken(&ports, &spec.id, &since);
+                was_overtaken.store(is_overtaken, Ordering::SeqCst);
+                !is_overtaken && (joined.load(Ordering::SeqCst) || is_owed())
+            };
             match backend.start_if(&spec, how, &is_wanted).await {
                 Ok(Some(launch)) => Input::Launched(launch),
-                Ok(None) if is_overtaken() => Input::LaunchOvertaken,
+                Ok(None) if was_overtaken.load(Ordering::SeqCst) => Input::LaunchOvertaken,
                 Ok(None) => Input::LaunchGivenUp,
                 Err(error) => Input::LaunchFailed { message: error.message, remedy: error.remedy },
             }
